@@ -1,0 +1,389 @@
+"""What happens in a run, as one tagged union of small immutable events, and its JSON.
+
+Durable events are numbered, kept in the journal and folded into the state. Live events (the deltas) are only for
+those who watch; the state never needs them. Time and number are stamped once, in the ``Entry`` around an event.
+"""
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from outrider.messages import Effect, Limits, Phase, Repeat, Trust, Usage
+
+SCHEMA = 1
+"""Version of the events' JSON. A journal with a higher one was written by a newer Outrider."""
+
+Outcome = Literal[
+    "finished", "error", "rejected", "limit", "provider", "paused", "refused", "truncated", "interrupted"
+]
+
+
+class Event(Struct, frozen=True, tag_field="kind", omit_defaults=True):
+    """Base of all events."""
+
+    flush = False
+    """Whether this event is on disk before the run goes on (a property of the instance where it depends)."""
+
+
+# ---------------------------------------------------------------------------------------------- the run
+
+
+class RunStarted(Event, frozen=True, tag="run_started"):
+    """A run began. ``messages`` are the first wire messages; ``tools`` maps names to a digest of each schema."""
+
+    run: str
+    task: str
+    agent: str
+    model: str
+    messages: tuple[Raw, ...]
+    limits: Limits
+    tools: dict[str, str] = {}
+    output: str = "text"
+    version: str = ""
+    schema: int = SCHEMA
+
+    flush = True
+
+
+class RunResumed(Event, frozen=True, tag="run_resumed"):
+    """A run went on. ``changed`` says in plain words what differs from the recorded run."""
+
+    by: str
+    limits: Limits
+    changed: tuple[str, ...] = ()
+    version: str = ""
+
+    flush = True
+
+
+class RunPaused(Event, frozen=True, tag="run_paused"):
+    """The run waits: for an approval, for word on a call in doubt, or because it was stopped."""
+
+    reason: Literal["approval", "doubt", "stopped", "interrupted"]
+
+    flush = True
+
+
+class RunFinished(Event, frozen=True, tag="run_finished"):
+    """The run ended. ``output`` is the accepted answer as JSON, ``detail`` a sentence on any other ending."""
+
+    outcome: Outcome
+    output: Raw | None = None
+    detail: str = ""
+
+    flush = True
+
+
+class MessageAdded(Event, frozen=True, tag="message_added"):
+    """A message joined the conversation from outside: the user said something more."""
+
+    wire: Raw
+    by: str
+    trust: Trust = "trusted"
+    command: int = 0
+
+
+# ------------------------------------------------------------------------------------------ the requests
+
+
+class RequestSent(Event, frozen=True, tag="request_sent"):
+    """A request is about to leave: the first ``messages`` messages and ``settings``.
+
+    ``number`` counts requests of the run from 1, failed ones included. ``settings`` is the body without its
+    messages, given when it differs from the last one recorded. ``sha256`` is that of the whole body.
+    """
+
+    number: int
+    phase: Phase
+    messages: int
+    sha256: str
+    settings: Raw | None = None
+
+    flush = True
+
+
+class RequestAccepted(Event, frozen=True, tag="request_accepted"):
+    """The provider began to answer. ``generation`` is the id under which it knows the reply."""
+
+    number: int
+    generation: str
+
+
+class RequestFailed(Event, frozen=True, tag="request_failed"):
+    """A request came to nothing. ``then`` says what happens next, ``delay`` after how many seconds.
+
+    ``billed`` is "no" when the provider refused before working, "unknown" when it may have charged, and "usage"
+    when it said what it charged. ``raw`` is the beginning of what was received.
+    """
+
+    number: int
+    reason: str
+    message: str
+    then: Literal["retry", "stop"]
+    status: int = 0
+    delay: float = 0.0
+    billed: Literal["no", "unknown", "usage"] = "no"
+    usage: Usage = Usage()
+    provider: str = ""
+    raw: str = ""
+
+
+class Replied(Event, frozen=True, tag="replied"):
+    """The model answered. ``wire`` is the message as it goes back in later requests."""
+
+    number: int
+    wire: Raw
+    finish: str
+    usage: Usage
+    model: str = ""
+    provider: str = ""
+    generation: str = ""
+    refusal: str = ""
+
+
+# -------------------------------------------------------------------------------------------- the tools
+
+
+class Intent(Struct, frozen=True, omit_defaults=True):
+    """One call about to run: its id, its tool, the checked arguments, and the key that names its effect."""
+
+    call: str
+    tool: str
+    arguments: Raw
+    key: str
+    effect: Effect = "write"
+    repeat: Repeat = "never"
+    attempt: int = 1
+
+
+class ToolStarted(Event, frozen=True, tag="tool_started"):
+    """These calls start now, together."""
+
+    calls: tuple[Intent, ...]
+
+    @property
+    def flush(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """An effect that is not on record before it happens could be done twice."""
+        return any(intent.effect != "read" for intent in self.calls)
+
+
+class ToolFinished(Event, frozen=True, tag="tool_finished"):
+    """A call has its result. ``wire`` is the message the model gets; ``error`` is all of it, for people.
+
+    ``cut`` counts the characters that the size bound took away. ``late`` marks a result that came after the
+    call had been given up.
+    """
+
+    call: str
+    wire: Raw
+    ok: bool = True
+    trust: Trust = "trusted"
+    cut: int = 0
+    error: str = ""
+    late: bool = False
+
+
+class ToolInDoubt(Event, frozen=True, tag="tool_in_doubt"):
+    """Nobody knows whether this call had its effect. ``then``: run it again, or ask a person."""
+
+    call: str
+    why: Literal["crash", "timeout", "stopped"]
+    then: Literal["again", "ask"]
+
+
+class ToolSettled(Event, frozen=True, tag="tool_settled"):
+    """A person said what became of a call in doubt: run it again, or here is its result."""
+
+    call: str
+    how: Literal["again", "result"]
+    by: str
+    wire: Raw | None = None
+    command: int = 0
+
+
+class ApprovalAsked(Event, frozen=True, tag="approval_asked"):
+    """A call needs a person's consent. The entry's number binds the answer to this very question."""
+
+    call: str
+    tool: str
+    arguments: Raw
+    why: str = ""
+
+
+class ApprovalGiven(Event, frozen=True, tag="approval_given"):
+    """The answer to a question. ``arguments``, when present, replace those of the model."""
+
+    call: str
+    question: int
+    allowed: bool
+    by: str
+    arguments: Raw | None = None
+    reason: str = ""
+    command: int = 0
+
+
+class CommandRefused(Event, frozen=True, tag="command_refused"):
+    """A command from outside did not fit the run: a second answer, changed arguments, a wrong call."""
+
+    command: int
+    why: str
+
+
+# -------------------------------------------------------------------------------------- output and limits
+
+
+class OutputAccepted(Event, frozen=True, tag="output_accepted"):
+    """The reply is an answer of the declared type. ``value`` is the answer as JSON."""
+
+    value: Raw
+
+
+class OutputRejected(Event, frozen=True, tag="output_rejected"):
+    """The reply is not an answer of the declared type. ``problems`` name the failing paths.
+
+    ``wire`` is what the model is told. Without an ``outcome`` it is asked again; with one the run ends there,
+    and a resumed run goes on from the same words.
+    """
+
+    problems: tuple[str, ...]
+    wire: Raw
+    outcome: Outcome | None = None
+
+
+class LimitReached(Event, frozen=True, tag="limit_reached"):
+    """A limit stands in the way of the next step."""
+
+    limit: str
+    used: str
+    allowed: str
+
+
+class CostSettled(Event, frozen=True, tag="cost_settled"):
+    """The bill of a request whose cost was unknown has arrived."""
+
+    number: int
+    cost: Decimal
+
+
+class ReaderFailed(Event, frozen=True, tag="reader_failed"):
+    """An observer raised; it gets no more events and the run goes on."""
+
+    reader: str
+    error: str
+
+
+# ------------------------------------------------------------------------------------------------- live
+
+
+class Delta(Event, frozen=True):
+    """Base of the live events. ``number`` is the request's; a failed request voids its deltas."""
+
+    number: int
+    text: str
+
+
+class TextDelta(Delta, frozen=True, tag="text_delta"):
+    """A piece of the answer's text."""
+
+
+class ReasoningDelta(Delta, frozen=True, tag="reasoning_delta"):
+    """A piece of the model's thinking."""
+
+
+class ArgumentsDelta(Delta, frozen=True, tag="arguments_delta"):
+    """A piece of a tool call's arguments, with the index of the call in the reply."""
+
+    index: int = 0
+
+
+Durable = (
+    RunStarted
+    | RunResumed
+    | RunPaused
+    | RunFinished
+    | MessageAdded
+    | RequestSent
+    | RequestAccepted
+    | RequestFailed
+    | Replied
+    | ToolStarted
+    | ToolFinished
+    | ToolInDoubt
+    | ToolSettled
+    | ApprovalAsked
+    | ApprovalGiven
+    | CommandRefused
+    | OutputAccepted
+    | OutputRejected
+    | LimitReached
+    | CostSettled
+    | ReaderFailed
+)
+Live = TextDelta | ReasoningDelta | ArgumentsDelta
+
+
+class Entry(Struct, frozen=True):
+    """A durable event with its number in the run (from 1) and its time (Unix seconds)."""
+
+    seq: int
+    at: float
+    event: Durable
+
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Durable] = msgspec.json.Decoder(Durable)
+
+
+def encode(event: Durable | Live) -> bytes:
+    """The event as JSON."""
+    return _encoder.encode(event)
+
+
+def decode(body: bytes) -> Durable:
+    """The durable event this JSON stands for. Raises msgspec.DecodeError on anything else."""
+    return _decoder.decode(body)
+
+
+# -------------------------------------------------------------------------------------------- commands
+
+
+class Command(Struct, frozen=True, tag_field="kind", omit_defaults=True):
+    """Base of what other processes may ask of a run; the owner turns it into events."""
+
+    by: str
+
+
+class Answer(Command, frozen=True, tag="answer"):
+    """Consent or refusal, bound to call, tool, canonical arguments and the number of the question."""
+
+    call: str
+    tool: str
+    arguments: Raw
+    question: int
+    allowed: bool
+    edited: Raw | None = None
+    reason: str = ""
+    expires: float | None = None
+
+
+class Settle(Command, frozen=True, tag="settle"):
+    """What became of a call in doubt: ``result`` is its text, or None to run it again."""
+
+    call: str
+    result: str | None = None
+
+
+class Say(Command, frozen=True, tag="say"):
+    """A further message from the user."""
+
+    text: str
+
+
+class Cancel(Command, frozen=True, tag="cancel"):
+    """Stop the run; it can be resumed."""
+
+
+AnyCommand = Answer | Settle | Say | Cancel
+command_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)

@@ -1,0 +1,101 @@
+"""Where runs are kept: the contract every store keeps, and nothing of any store.
+
+A run is a list of entries, appended in order by its one owner. *Appended* means given to the store, in order,
+before the run goes on; *flushed* means on disk. Other processes see what is flushed, and talk to the owner only
+through the inbox. Whoever claims a run raises its epoch; an append under an older epoch is refused.
+"""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from outrider.events import AnyCommand, Command, Entry
+from outrider.messages import Usage
+
+
+class Totals(Struct, frozen=True, omit_defaults=True):
+    """What a list of runs shows of a run; given along with the entry that starts, rests or ends it."""
+
+    agent: str = ""
+    model: str = ""
+    task: str = ""
+    outcome: str = ""
+    turns: int = 0
+    tool_calls: int = 0
+    usage: Usage = Usage()
+    seconds: float = 0.0
+
+
+class Summary(Struct, frozen=True):
+    """One line of a list of runs. ``live`` says whether a living process owns the run now."""
+
+    run: str
+    created: float
+    updated: float
+    live: bool
+    totals: Totals
+
+
+class Log(Protocol):
+    """One run's record, held by its owner from ``create`` or ``claim`` until ``close``."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What was on record when the run was claimed."""
+        ...
+
+    @property
+    def mail(self) -> bool:
+        """Whether the inbox may hold commands; cheap, and at most a second behind."""
+        ...
+
+    def append(self, entry: Entry, body: bytes, totals: Totals | None = None) -> None:
+        """Hand over the next entry, ``body`` being its event as JSON. Never waits.
+
+        An event with a ``command`` marks that inbox row as taken in the same transaction.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Return once everything appended is on disk. Raises Fenced when another process owns the run."""
+        ...
+
+    async def commands(self) -> list[tuple[int, AnyCommand]]:
+        """The commands in the inbox that no recorded event has taken, oldest first, with their ids (from 1)."""
+        ...
+
+    async def close(self) -> None:
+        """Flush, and give the run up so that others may claim it."""
+        ...
+
+
+class Journal(Protocol):
+    """A store of runs. All methods raise JournalError with a hint when the store cannot be used."""
+
+    async def create(self, run: str) -> Log:
+        """Begin a new run and own it. Raises JournalError when the id is taken."""
+        ...
+
+    async def claim(self, run: str) -> Log:
+        """Own an existing run, raising its epoch. Raises RunNotFound, or RunBusy while a living process owns it."""
+        ...
+
+    async def read(self, run: str, after: int = 0) -> list[Entry]:
+        """The flushed entries with a number above ``after``. Raises RunNotFound."""
+        ...
+
+    async def runs(self, limit: int = 50) -> list[Summary]:
+        """The newest runs first."""
+        ...
+
+    async def find(self, prefix: str) -> str:
+        """The one run whose id begins so. Raises RunNotFound, naming the candidates when there are several."""
+        ...
+
+    async def tell(self, run: str, command: Command) -> int:
+        """Put a command into the inbox of a run; returns its id. Raises RunNotFound."""
+        ...
+
+    async def close(self) -> None:
+        """Give back files and threads. Logs still open are flushed and given up."""
+        ...

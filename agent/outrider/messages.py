@@ -1,0 +1,149 @@
+"""The nouns: messages as they go over the wire, tool calls, usage, limits, labels.
+
+A message struct is its wire form: encoding it gives the bytes that a provider gets. Those bytes are made once,
+kept in the event that brought the message, and joined into every later request.
+"""
+
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from outrider.errors import SetupError
+
+Effect = Literal["read", "write", "egress"]
+"""What a tool does to the world: looks, changes something, or sends data out."""
+
+Trust = Literal["trusted", "untrusted"]
+"""Whether a text may give instructions. Untrusted text is data."""
+
+Repeat = Literal["safe", "with_key", "never"]
+"""Whether a call whose outcome is unknown may run again: freely, with the same idempotency key, or only if a
+person says so."""
+
+Phase = Literal["work", "answer"]
+"""*work*: tools are offered, thinking is on. *answer*: no tools, the output's format is enforced."""
+
+
+class WireFunction(Struct, frozen=True):
+    """Name and argument text of a call, as the model wrote them."""
+
+    name: str
+    arguments: str
+
+
+class WireCall(Struct, frozen=True):
+    """A tool call inside an assistant message. ``id`` is the provider's and lives only here."""
+
+    id: str
+    function: WireFunction
+    type: str = "function"
+
+
+class SystemMessage(Struct, frozen=True, tag_field="role", tag="system"):
+    """Instructions."""
+
+    content: str
+
+
+class UserMessage(Struct, frozen=True, tag_field="role", tag="user"):
+    """What the user, or the framework on the user's behalf, says. Content is text or a list of wire parts."""
+
+    content: str | list[Any]
+
+
+class AssistantMessage(Struct, frozen=True, tag_field="role", tag="assistant"):
+    """A reply. ``content`` is None when the model only called tools; reasoning goes back verbatim."""
+
+    content: str | None = None
+    tool_calls: tuple[WireCall, ...] | UnsetType = UNSET
+    reasoning: str | UnsetType = UNSET
+    reasoning_details: Raw | UnsetType = UNSET
+
+
+class ToolMessage(Struct, frozen=True, tag_field="role", tag="tool"):
+    """The result of one call. ``tool_call_id`` is the provider's id of the call."""
+
+    tool_call_id: str
+    content: str
+
+
+Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+def to_wire(message: Message) -> Raw:
+    """The bytes a provider gets for this message."""
+    return Raw(_encoder.encode(message))
+
+
+def from_wire(wire: Raw | bytes) -> Message:
+    """The message these bytes stand for; unknown fields are ignored."""
+    return _decoder.decode(wire)
+
+
+class ToolCall(Struct, frozen=True):
+    """One call the model asked for.
+
+    ``id`` is ours: run id, reply number and index. ``wire_id`` is the provider's. ``arguments`` is the text the
+    model wrote, checked or not.
+    """
+
+    id: str
+    wire_id: str
+    name: str
+    arguments: str
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Tokens and dollars of one reply, or their sum over a run.
+
+    ``cost`` is in US dollars as billed: OpenRouter's ``usage.cost``, plus the upstream cost when the call went
+    through the user's own provider key. None means that nobody said what it cost.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+    cost: Decimal | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and completion tokens together (reasoning counts as completion)."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        costs = [usage.cost for usage in (self, other) if usage.cost is not None]
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.cached_tokens + other.cached_tokens,
+            sum(costs, Decimal(0)) if costs else None,
+        )
+
+
+class Limits(Struct, frozen=True, omit_defaults=True):
+    """Where a run ends at the latest. None switches a limit off.
+
+    All are checked before a request leaves; ``seconds`` also stops what is under way. ``seconds`` is active
+    time: the hours a paused run waits for a person do not count. ``dollars`` is compared with the bill so far.
+    """
+
+    turns: int | None = 25
+    tool_calls: int | None = None
+    tokens: int | None = None
+    seconds: float | None = 600.0
+    dollars: Decimal | None = Decimal(1)
+
+    def __post_init__(self) -> None:
+        if self.dollars is not None:  # users write 0.5; the sums are exact
+            msgspec.structs.force_setattr(self, "dollars", Decimal(str(self.dollars)))
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise SetupError(f"limit {name} is {value}", "Give a number from 0 up, or None for no limit.")

@@ -1,0 +1,74 @@
+"""What Outrider asks of a model, in its own words. A provider is one class with ``ask`` and ``settings``."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from msgspec import Raw, Struct
+
+from outrider.events import Live, Replied, RequestAccepted, RequestFailed
+from outrider.messages import Phase
+
+
+class Ask(Struct, frozen=True):
+    """What the settings of a request depend on, besides the model itself; the same for many requests.
+
+    ``tools`` is the JSON array of function tools offered, or None. ``format`` is the JSON object of
+    ``response_format``, or None. ``session`` names the run, so that one provider serves all of it.
+    """
+
+    phase: Phase
+    session: str
+    tools: Raw | None = None
+    format: Raw | None = None
+
+
+class Request(Struct, frozen=True):
+    """One request, ready to leave.
+
+    ``number`` is its number in the run; ``failures`` how many before it failed in a row. ``messages`` are wire
+    messages in order, ``settings`` the rest of the body as a JSON object; ``body`` is both, joined.
+    ``live`` says whether anybody watches: without watchers no deltas are made.
+    """
+
+    number: int
+    failures: int
+    ask: Ask
+    messages: tuple[Raw, ...]
+    settings: Raw
+    body: bytes
+    live: bool = False
+
+
+ModelEvent = Live | RequestAccepted | RequestFailed | Replied
+
+
+class Model(Protocol):
+    """Anything that answers requests.
+
+    ``ask`` makes one attempt and never retries: it yields deltas while ``request.live``, at most one
+    RequestAccepted, and ends with exactly one Replied or RequestFailed (whose ``then`` says whether trying again
+    can help). It raises nothing but errors of the program. Closing the generator closes the connection.
+    A reply's wire message gives every tool call a non-empty id, unique within the reply.
+    """
+
+    @property
+    def name(self) -> str:
+        """The model's name, as in ``qwen/qwen3-14b``."""
+        ...
+
+    def settings(self, ask: Ask) -> Raw:
+        """The body without its messages, as a JSON object; equal asks give equal bytes."""
+        ...
+
+    def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """Send one request and yield what comes of it."""
+        ...
+
+    async def close(self) -> None:
+        """Give back connections and processes."""
+        ...
+
+
+def join_body(messages: "tuple[Raw, ...] | list[Raw]", settings: Raw) -> bytes:
+    """The body of a request: its messages first, then its settings."""
+    return b'{"messages":[' + b",".join(messages) + b"]," + bytes(settings)[1:]

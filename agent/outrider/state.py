@@ -1,0 +1,294 @@
+"""The state of a run: the fold of its events, and the answers to "what is owed now?".
+
+Folding is deterministic, total (any prefix of any list of events folds) and O(1) per event. The live run and the
+resumed one are the same code, because both ask only this.
+"""
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+import msgspec
+from msgspec import UNSET, Raw, Struct
+from msgspec.structs import replace
+
+from outrider import events as e
+from outrider.messages import AssistantMessage, Limits, ToolCall, Usage, from_wire
+
+CallStatus = Literal["new", "asked", "allowed", "denied", "started", "doubt", "again", "done"]
+"""asked: waits for consent. doubt: waits for word on its effect. again: to be run once more. done: has a result."""
+
+
+class Call(Struct, frozen=True):
+    """A tool call of the last reply and how far it has come."""
+
+    call: ToolCall
+    status: CallStatus = "new"
+    intent: e.Intent | None = None
+    question: int = 0
+    """Number of the entry that asked, while the status is "asked" or "doubt"."""
+    arguments: Raw | None = None
+    """The arguments asked about, or those a person put in their place."""
+    edited: bool = False
+    reason: str = ""
+    result: Raw | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether only a person can move this call."""
+        return self.status in ("asked", "doubt")
+
+
+class State(Struct):
+    """What a run has come to. Read it freely; only ``add`` changes it."""
+
+    run: str = ""
+    agent: str = ""
+    task: str = ""
+    model: str = ""
+    limits: Limits = Limits()
+    tools: dict[str, str] = {}
+    output_type: str = "text"
+
+    seq: int = 0
+    started_at: float = 0.0
+    last_at: float = 0.0
+    seconds: float = 0.0
+    """Active time: gaps before a RunResumed do not count."""
+
+    messages: list[Raw] = []
+    """The conversation, each message in wire form."""
+    calls: dict[str, Call] = {}
+    """The calls of the last reply, by id, in call order; empty once every one has its result."""
+    unjudged: AssistantMessage | None = None
+    """A reply without calls that nobody has accepted or rejected yet."""
+    last_reply: e.Replied | None = None
+
+    turns: int = 0
+    requests: int = 0
+    tool_calls: int = 0
+    usage: Usage = Usage()
+    dearest: Decimal | None = None
+    """The highest bill of one request so far, in dollars."""
+    unpriced: int = 0
+    """Replies that came without a price."""
+    open_request: int = 0
+    """Number of a request on record that has neither reply nor failure."""
+    doubts: int = 0
+    """Requests that may have been billed without our hearing it."""
+    settings: Raw | None = None
+
+    failures: int = 0
+    """Failed requests in a row."""
+    delay: float = 0.0
+    answering: bool = False
+    """The answer phase: the model has been told to give its answer in the declared form."""
+    rejections: int = 0
+    accepted: Raw | None = None
+    ending: e.Outcome | None = None
+    """How the run is about to end."""
+    detail: str = ""
+    outcome: e.Outcome | None = None
+    """How the run has ended or why it rests; None while it is under way."""
+    paused: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether the run rests: finished, paused or landed."""
+        return self.outcome is not None
+
+    @property
+    def requests_in_doubt(self) -> int:
+        """Requests that may have been billed without our hearing it, an unanswered one included."""
+        return self.doubts + bool(self.open_request)
+
+    def owed_calls(self) -> tuple[Call, ...]:
+        """The calls that have no result yet, in call order."""
+        return tuple(call for call in self.calls.values() if call.status != "done")
+
+    @classmethod
+    def fold(cls, entries: Iterable[e.Entry]) -> Self:
+        """The state these entries lead to."""
+        state = cls()
+        for entry in entries:
+            state.add(entry)
+        return state
+
+    def add(self, entry: e.Entry) -> None:
+        """Take one more entry into account."""
+        event = entry.event
+        self.seq = entry.seq
+        if self.last_at and type(event) is not e.RunResumed:
+            self.seconds += max(0.0, entry.at - self.last_at)
+        self.last_at = entry.at
+        if step := _FOLD.get(type(event)):
+            step(self, event, entry)
+
+
+def _change(state: State, call_id: str, **changes: Any) -> None:
+    if (call := state.calls.get(call_id)) and call.status != "done":
+        state.calls[call_id] = replace(call, **changes)
+
+
+def _settle(state: State, call_id: str, result: Raw) -> None:
+    _change(state, call_id, status="done", result=result)
+    if state.calls and all(call.result is not None for call in state.calls.values()):
+        state.messages.extend(call.result for call in state.calls.values() if call.result is not None)
+        state.calls = {}
+
+
+def _run_started(state: State, event: e.RunStarted, entry: e.Entry) -> None:
+    state.run, state.agent, state.task, state.model = event.run, event.agent, event.task, event.model
+    state.limits, state.tools, state.output_type = event.limits, event.tools, event.output
+    state.messages = list(event.messages)
+    state.started_at = entry.at
+
+
+def _run_resumed(state: State, event: e.RunResumed, entry: e.Entry) -> None:
+    state.limits = event.limits
+    state.outcome, state.paused, state.detail = None, "", ""
+    state.failures, state.delay, state.rejections = 0, 0.0, 0
+    if state.ending != "finished":
+        state.ending = None
+
+
+def _run_paused(state: State, event: e.RunPaused, entry: e.Entry) -> None:
+    state.paused = event.reason
+    state.outcome = "interrupted" if event.reason == "interrupted" else "paused"
+
+
+def _run_finished(state: State, event: e.RunFinished, entry: e.Entry) -> None:
+    state.outcome, state.detail = event.outcome, event.detail
+
+
+def _message_added(state: State, event: e.MessageAdded, entry: e.Entry) -> None:
+    state.messages.append(event.wire)
+    state.answering, state.rejections = False, 0
+    state.accepted = state.ending = state.unjudged = None
+
+
+def _request_sent(state: State, event: e.RequestSent, entry: e.Entry) -> None:
+    state.doubts += bool(state.open_request)
+    state.open_request = event.number
+    state.requests = max(state.requests, event.number)
+    state.settings = event.settings or state.settings
+
+
+def _charge(state: State, usage: Usage) -> None:
+    state.usage = state.usage + usage
+    if usage.cost is not None:
+        state.dearest = max(usage.cost, state.dearest or usage.cost)
+
+
+def _request_failed(state: State, event: e.RequestFailed, entry: e.Entry) -> None:
+    state.open_request = 0
+    _charge(state, event.usage)
+    state.doubts += event.billed == "unknown"
+    state.failures += 1
+    state.delay = event.delay
+    if event.then == "stop":
+        state.ending, state.detail = "provider", event.message
+
+
+def _replied(state: State, event: e.Replied, entry: e.Entry) -> None:
+    state.open_request = 0
+    state.failures, state.delay = 0, 0.0
+    state.turns += 1
+    _charge(state, event.usage)
+    state.unpriced += event.usage.cost is None
+    state.last_reply = event
+    state.messages.append(event.wire)
+    try:
+        message = from_wire(event.wire)
+    except msgspec.DecodeError:  # folding is total, even over a damaged record
+        return
+    if not isinstance(message, AssistantMessage):
+        return
+    if message.tool_calls is UNSET or not message.tool_calls:
+        state.unjudged = message
+        return
+    state.tool_calls += len(message.tool_calls)
+    calls = (
+        ToolCall(f"{state.run}:{state.turns}:{index}", call.id, call.function.name, call.function.arguments)
+        for index, call in enumerate(message.tool_calls)
+    )
+    state.calls = {call.id: Call(call) for call in calls}
+
+
+def _tool_started(state: State, event: e.ToolStarted, entry: e.Entry) -> None:
+    for intent in event.calls:
+        _change(state, intent.call, status="started", intent=intent)
+
+
+def _tool_finished(state: State, event: e.ToolFinished, entry: e.Entry) -> None:
+    _settle(state, event.call, event.wire)
+
+
+def _tool_in_doubt(state: State, event: e.ToolInDoubt, entry: e.Entry) -> None:
+    status = "again" if event.then == "again" else "doubt"
+    _change(state, event.call, status=status, question=entry.seq)
+
+
+def _tool_settled(state: State, event: e.ToolSettled, entry: e.Entry) -> None:
+    if event.wire is not None:
+        _settle(state, event.call, event.wire)
+    else:
+        _change(state, event.call, status="again")
+
+
+def _approval_asked(state: State, event: e.ApprovalAsked, entry: e.Entry) -> None:
+    changes = {"status": "asked", "question": entry.seq, "arguments": event.arguments}
+    _change(state, event.call, **changes)
+
+
+def _approval_given(state: State, event: e.ApprovalGiven, entry: e.Entry) -> None:
+    changes: dict[str, Any] = {"status": "allowed" if event.allowed else "denied", "reason": event.reason}
+    if event.arguments is not None:
+        changes |= {"arguments": event.arguments, "edited": True}
+    _change(state, event.call, **changes)
+
+
+def _output_accepted(state: State, event: e.OutputAccepted, entry: e.Entry) -> None:
+    state.unjudged = None
+    state.accepted, state.ending = event.value, "finished"
+
+
+def _output_rejected(state: State, event: e.OutputRejected, entry: e.Entry) -> None:
+    state.unjudged = None
+    state.messages.append(event.wire)
+    state.rejections += state.answering
+    state.answering = True
+    if event.outcome:
+        state.ending, state.detail = event.outcome, "; ".join(event.problems)
+
+
+def _limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> None:
+    state.ending = "limit"
+    state.detail = f"limit {event.limit} reached: {event.used} of {event.allowed}"
+
+
+def _cost_settled(state: State, event: e.CostSettled, entry: e.Entry) -> None:
+    state.doubts = max(0, state.doubts - 1)
+    _charge(state, Usage(cost=event.cost))
+
+
+_FOLD: dict[type, Callable[[State, Any, e.Entry], None]] = {
+    e.RunStarted: _run_started,
+    e.RunResumed: _run_resumed,
+    e.RunPaused: _run_paused,
+    e.RunFinished: _run_finished,
+    e.MessageAdded: _message_added,
+    e.RequestSent: _request_sent,
+    e.RequestFailed: _request_failed,
+    e.Replied: _replied,
+    e.ToolStarted: _tool_started,
+    e.ToolFinished: _tool_finished,
+    e.ToolInDoubt: _tool_in_doubt,
+    e.ToolSettled: _tool_settled,
+    e.ApprovalAsked: _approval_asked,
+    e.ApprovalGiven: _approval_given,
+    e.OutputAccepted: _output_accepted,
+    e.OutputRejected: _output_rejected,
+    e.LimitReached: _limit_reached,
+    e.CostSettled: _cost_settled,
+}
