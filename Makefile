@@ -1,0 +1,58 @@
+# Everything happens in .venv, which each target makes or brings up to date by itself.
+# `make help` lists the targets; PYTHON=python3.12 chooses another interpreter for a new .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --require-hashes --no-deps --only-binary :all: -r
+COMPILE := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --extra local
+STOP = { echo "outrider: $(1)" >&2; exit 2; }
+
+export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1  # else it asks the network for a newer version
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format pins clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+run: .venv/run  ## run the first example: with OPENROUTER_API_KEY on OpenRouter, without it on the local model
+	@$(BIN)/python examples/01_hello.py
+
+test: .venv/dev  ## run the tests; ARGS="tests/test_x.py -k word" runs some
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev  ## formatting, lint, strict types, layers
+	@$(BIN)/ruff format --check --quiet . || $(call STOP,run make format)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports --no-cache
+
+format: .venv/dev  ## format, and mend what the linter can mend
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+pins: .venv/dev  ## choose the newest allowed versions and write requirements/*.txt
+	@$(PIP) install uv
+	@$(BIN)/$(COMPILE) --group build -o requirements/run.txt
+	@$(BIN)/$(COMPILE) --group dev -c requirements/run.txt -o requirements/dev.txt
+
+clean:  ## remove .venv, caches and builds
+	@rm -rf .venv dist .ruff_cache .pytest_cache .hypothesis
+	@find agent tools prompts tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| $(call STOP,$(PYTHON) is missing or older than 3.11; choose another: make PYTHON=python3.12)
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| $(call STOP,Python's venv module is missing; install it: apt-get install python3-venv)
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/run .venv/dev: .venv/%: requirements/%.txt pyproject.toml | .venv/python
+	@$(BIN)/python -c 'import ctypes, sys; sys.platform == "linux" and ctypes.CDLL("libgomp.so.1")' 2>/dev/null \
+		|| $(call STOP,libgomp.so.1 is missing (the local model needs it); install it: apt-get install libgomp1)
+	@echo "outrider: installing $< into .venv (once, about 100 MB)" >&2
+	@$(INSTALL) $<
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
