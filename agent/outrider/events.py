@@ -67,11 +67,15 @@ class RunPaused(Event, frozen=True, tag="run_paused"):
 
 
 class RunFinished(Event, frozen=True, tag="run_finished"):
-    """The run ended. ``output`` is the accepted answer as JSON, ``detail`` a sentence on any other ending."""
+    """The run ended. ``output`` is the accepted answer as JSON, ``detail`` a sentence on any other ending.
+
+    ``error`` is the traceback of an error of the program.
+    """
 
     outcome: Outcome
     output: Raw | None = None
     detail: str = ""
+    error: str = ""
 
     flush = True
 
@@ -204,7 +208,10 @@ class ToolSettled(Event, frozen=True, tag="tool_settled"):
 
 
 class ApprovalAsked(Event, frozen=True, tag="approval_asked"):
-    """A call needs a person's consent. The entry's number binds the answer to this very question."""
+    """A call needs a person's consent. The entry's number binds the answer to this very question.
+
+    ``tool`` is the name the model called, ``arguments`` are canonical JSON.
+    """
 
     call: str
     tool: str
@@ -221,6 +228,13 @@ class ApprovalGiven(Event, frozen=True, tag="approval_given"):
     by: str
     arguments: Raw | None = None
     reason: str = ""
+    command: int = 0
+
+
+class StopAsked(Event, frozen=True, tag="stop_asked"):
+    """Somebody outside asked the run to stop."""
+
+    by: str
     command: int = 0
 
 
@@ -314,6 +328,7 @@ Durable = (
     | ToolSettled
     | ApprovalAsked
     | ApprovalGiven
+    | StopAsked
     | CommandRefused
     | OutputAccepted
     | OutputRejected

@@ -1,12 +1,14 @@
 """What Outrider asks of a model, in its own words. A provider is one class with ``ask`` and ``settings``."""
 
-from collections.abc import AsyncGenerator
+import hashlib
+from collections.abc import AsyncGenerator, Iterable
 from typing import Protocol
 
 from msgspec import Raw, Struct
 
-from outrider.events import Live, Replied, RequestAccepted, RequestFailed
+from outrider.events import Live, Replied, RequestAccepted, RequestFailed, RequestSent
 from outrider.messages import Phase
+from outrider.state import State
 
 
 class Ask(Struct, frozen=True):
@@ -64,11 +66,42 @@ class Model(Protocol):
         """Send one request and yield what comes of it."""
         ...
 
+    async def ready(self) -> None:
+        """Load what the first request would have to load; optional, and quick when done before."""
+        ...
+
     async def close(self) -> None:
         """Give back connections and processes."""
         ...
 
 
-def join_body(messages: "tuple[Raw, ...] | list[Raw]", settings: Raw) -> bytes:
+def join_body(messages: Iterable[Raw], settings: Raw) -> bytes:
     """The body of a request: its messages first, then its settings."""
     return b'{"messages":[' + b",".join(messages) + b"]," + bytes(settings)[1:]
+
+
+class Composer:
+    """Makes the requests of one run. Every message is hashed and encoded once, however many requests carry it."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._hash = hashlib.sha256(b'{"messages":[')
+        self._hashed = 0
+
+    def next(self, state: State, ask: Ask, live: bool = False) -> tuple[RequestSent, Request]:
+        """The next request and the event that announces it."""
+        settings = self.model.settings(ask)
+        number = state.requests + 1
+        messages = tuple(state.messages)
+        changed = settings if settings != state.settings else None
+        sent = RequestSent(number, ask.phase, len(messages), self._sha256(messages, settings), changed)
+        body = join_body(messages, settings)
+        return sent, Request(number, state.failures, ask, messages, settings, body, live)
+
+    def _sha256(self, messages: tuple[Raw, ...], settings: Raw) -> str:
+        for message in messages[self._hashed :]:
+            self._hash.update(b"," + bytes(message) if self._hashed else bytes(message))
+            self._hashed += 1
+        whole = self._hash.copy()
+        whole.update(b"]," + bytes(settings)[1:])
+        return whole.hexdigest()

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct
 from msgspec.structs import replace
 
 from outrider import events as e
-from outrider.messages import AssistantMessage, Limits, ToolCall, Usage, from_wire
+from outrider.messages import AssistantMessage, Limits, Phase, ToolCall, Usage, from_wire
 
 CallStatus = Literal["new", "asked", "allowed", "denied", "started", "doubt", "again", "done"]
 """asked: waits for consent. doubt: waits for word on its effect. again: to be run once more. done: has a result."""
@@ -60,6 +60,8 @@ class State(Struct):
     """The conversation, each message in wire form."""
     calls: dict[str, Call] = {}
     """The calls of the last reply, by id, in call order; empty once every one has its result."""
+    held: list[Raw] = []
+    """Messages that came while calls were owed; they follow the results."""
     unjudged: AssistantMessage | None = None
     """A reply without calls that nobody has accepted or rejected yet."""
     last_reply: e.Replied | None = None
@@ -77,6 +79,8 @@ class State(Struct):
     doubts: int = 0
     """Requests that may have been billed without our hearing it."""
     settings: Raw | None = None
+    phase: Phase = "work"
+    """The phase of the last request."""
 
     failures: int = 0
     """Failed requests in a row."""
@@ -134,7 +138,8 @@ def _settle(state: State, call_id: str, result: Raw) -> None:
     _change(state, call_id, status="done", result=result)
     if state.calls and all(call.result is not None for call in state.calls.values()):
         state.messages.extend(call.result for call in state.calls.values() if call.result is not None)
-        state.calls = {}
+        state.messages.extend(state.held)
+        state.calls, state.held = {}, []
 
 
 def _run_started(state: State, event: e.RunStarted, entry: e.Entry) -> None:
@@ -162,7 +167,7 @@ def _run_finished(state: State, event: e.RunFinished, entry: e.Entry) -> None:
 
 
 def _message_added(state: State, event: e.MessageAdded, entry: e.Entry) -> None:
-    state.messages.append(event.wire)
+    (state.held if state.calls else state.messages).append(event.wire)
     state.answering, state.rejections = False, 0
     state.accepted = state.ending = state.unjudged = None
 
@@ -172,6 +177,7 @@ def _request_sent(state: State, event: e.RequestSent, entry: e.Entry) -> None:
     state.open_request = event.number
     state.requests = max(state.requests, event.number)
     state.settings = event.settings or state.settings
+    state.phase = event.phase
 
 
 def _charge(state: State, usage: Usage) -> None:
@@ -256,7 +262,7 @@ def _output_accepted(state: State, event: e.OutputAccepted, entry: e.Entry) -> N
 def _output_rejected(state: State, event: e.OutputRejected, entry: e.Entry) -> None:
     state.unjudged = None
     state.messages.append(event.wire)
-    state.rejections += state.answering
+    state.rejections += state.phase == "answer"
     state.answering = True
     if event.outcome:
         state.ending, state.detail = event.outcome, "; ".join(event.problems)

@@ -1,0 +1,52 @@
+"""Outrider: an agent framework for OpenRouter.
+
+A map of the house, low to high:
+
+    errors, messages        the tree of errors; the nouns: messages, calls, usage, limits
+    events, state           what happens in a run, and its fold: what is owed now
+    schema, tool, toolbox   functions -> tools -> the results of calls
+    output                  the declared type of the answer, and whether a reply is one
+    limits, policy          where a run ends, which calls run
+    model                   what is asked of a model; openrouter/ and local/ answer
+    loop                    THE LOOP: agent/outrider/loop.py
+    run, result, agent      a live run, how it ended, and what you make once and share
+    journal/                where runs are kept
+    cli/, observe/, testing/  for the terminal, for readers of events, for your own tests
+"""
+
+from outrider.agent import Agent
+from outrider.errors import JournalError, NoOutput, OutriderError, SetupError
+from outrider.events import Entry, ReasoningDelta, TextDelta, ToolFinished, ToolStarted
+from outrider.messages import Limits, ToolCall, Usage
+from outrider.openrouter.settings import Settings
+from outrider.policy import Policy, Proposed, Verdict, ask_before
+from outrider.result import Result
+from outrider.run import Run
+from outrider.tool import Context, Tool, ToolError, tool
+
+__all__ = [
+    "Agent",
+    "Context",
+    "Entry",
+    "JournalError",
+    "Limits",
+    "NoOutput",
+    "OutriderError",
+    "Policy",
+    "Proposed",
+    "ReasoningDelta",
+    "Result",
+    "Run",
+    "Settings",
+    "SetupError",
+    "TextDelta",
+    "Tool",
+    "ToolCall",
+    "ToolError",
+    "ToolFinished",
+    "ToolStarted",
+    "Usage",
+    "Verdict",
+    "ask_before",
+    "tool",
+]

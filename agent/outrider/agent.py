@@ -1,0 +1,384 @@
+"""Agent: what a user makes once and shares; every run starts here."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Generic, Literal, Self, overload
+
+from msgspec import UNSET, Raw, Struct
+from msgspec.structs import replace
+from typing_extensions import TypeVar
+
+from outrider import events as e
+from outrider.errors import SetupError, did_you_mean
+from outrider.journal import Journal, Log
+from outrider.masking import Masking
+from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire, to_wire
+from outrider.model import Ask, Composer, Model
+from outrider.openrouter.settings import Settings
+from outrider.output import OutputType
+from outrider.policy import Policy, default_policy
+from outrider.result import Result
+from outrider.run import Observer, Run
+from outrider.state import State
+from outrider.threads import portal
+from outrider.tool import Tool, as_tool
+from outrider.toolbox import Toolbox
+
+Deps = TypeVar("Deps", default=None)
+Out = TypeVar("Out", default=str)
+
+DEFAULT_MODEL = "qwen/qwen3-14b"
+
+
+class Preview(Struct, frozen=True):
+    """What the first request of a run would be. ``body`` is exactly what would be sent."""
+
+    url: str
+    body: bytes
+
+    def __str__(self) -> str:
+        return self.body.decode()
+
+
+class Agent(Generic[Deps, Out]):
+    """A model, its instructions, its tools and the type of its answers. Immutable; safe to share between tasks.
+
+    - ``model``: an OpenRouter model (default ``qwen/qwen3-14b``), ``"local"`` for the embedded one,
+      ``"local:PATH.gguf"``, or any object with the Model protocol.
+    - ``instructions``: the system message, or a function of the dependencies that gives it.
+    - ``tools``: functions and Tools. ``deps_type`` is the type of what ``run(deps=...)`` hands to them.
+    - ``output``: a type, a tuple of types for a union, or a JSON Schema as a dict. Default: plain text.
+    - ``limits``, ``policy``: where a run ends and which calls run.
+    - ``settings``: everything about the wire.
+    - ``journal``: where runs are kept; by default in ``.outrider/``; None keeps nothing.
+    - ``observers``: called with every durable entry. ``secrets``: texts that must never be recorded or sent.
+
+    Raises SetupError for anything that cannot work, before anything is sent.
+    """
+
+    @overload
+    def __init__(
+        self: "Agent[Deps, Any]",
+        model: str | Model = DEFAULT_MODEL,
+        *,
+        output: dict[str, Any],
+        instructions: str | Callable[[Deps], str] = "",
+        tools: Sequence[Tool[..., Any] | Callable[..., Any]] = (),
+        deps_type: type[Deps] | None = None,
+        limits: Limits = Limits(),
+        policy: Policy = default_policy,
+        settings: Settings = Settings(),
+        journal: Journal | None | Literal["default"] = "default",
+        observers: Sequence[Observer] = (),
+        name: str = "agent",
+        secrets: Sequence[str] = (),
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        model: str | Model = DEFAULT_MODEL,
+        *,
+        output: type[Out] | tuple[type[Out], ...] | None = None,
+        instructions: str | Callable[[Deps], str] = "",
+        tools: Sequence[Tool[..., Any] | Callable[..., Any]] = (),
+        deps_type: type[Deps] | None = None,
+        limits: Limits = Limits(),
+        policy: Policy = default_policy,
+        settings: Settings = Settings(),
+        journal: Journal | None | Literal["default"] = "default",
+        observers: Sequence[Observer] = (),
+        name: str = "agent",
+        secrets: Sequence[str] = (),
+    ) -> None: ...
+
+    def __init__(
+        self,
+        model: str | Model = DEFAULT_MODEL,
+        *,
+        output: Any = None,
+        instructions: str | Callable[[Deps], str] = "",
+        tools: Sequence[Tool[..., Any] | Callable[..., Any]] = (),
+        deps_type: type[Deps] | None = None,
+        limits: Limits = Limits(),
+        policy: Policy = default_policy,
+        settings: Settings = Settings(),
+        journal: Journal | None | Literal["default"] = "default",
+        observers: Sequence[Observer] = (),
+        name: str = "agent",
+        secrets: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.model = _model(model, settings) if isinstance(model, str) else model
+        self.limits = limits
+        self.tools = tuple(as_tool(tool) for tool in tools)
+        _refuse_twins(self.tools)
+        self._output: OutputType[Out] = OutputType(output, bool(self.tools))
+        self._instructions = instructions
+        self._policy = policy
+        self._journal = journal
+        self._observers = tuple(observers)
+        self._masking = Masking([*secrets, *([settings.api_key] if settings.api_key else [])])
+
+    # ------------------------------------------------------------------------------------------ running
+
+    async def run(
+        self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None
+    ) -> Result[Out]:
+        """Run a task to its end and return how it ended, whatever that is.
+
+        ``history`` is an earlier result whose conversation this task continues. Raises SetupError and JournalError
+        before the run has started, nothing after that. Cancelling stops the run; it can be resumed.
+        """
+        async with await self._begin(task, deps, history, live=False) as run:
+            return await run.result()
+
+    def run_sync(
+        self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None
+    ) -> Result[Out]:
+        """Like ``run``, for scripts and notebooks: the work is done on a background event loop.
+
+        Ctrl-C stops the run cleanly and gives a result with the outcome "interrupted".
+        """
+        return self._wait(lambda: self._begin(task, deps, history, live=False))
+
+    @asynccontextmanager
+    async def stream(
+        self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None
+    ) -> AsyncIterator[Run[Out]]:
+        """A run to watch: ``async with agent.stream(task) as run: async for event in run: ...``.
+
+        Leaving the block stops a run that is still going.
+        """
+        async with await self._begin(task, deps, history, live=True) as run:
+            yield run
+
+    async def resume(
+        self, run: str, *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
+    ) -> Result[Out]:
+        """Go on with a recorded run: after a crash, a limit, a pause, or with a further message.
+
+        ``limits`` replace those on record (default: keep them). A run that is finished and has nothing more to do
+        gives its result again. Raises RunNotFound, and RunBusy while a living process owns the run.
+        """
+        async with await self._again(run, deps, limits, say, live=False) as going:
+            return await going.result()
+
+    def resume_sync(
+        self, run: str, *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
+    ) -> Result[Out]:
+        """Like ``resume``, for scripts and notebooks."""
+        return self._wait(lambda: self._again(run, deps, limits, say, live=False))
+
+    @asynccontextmanager
+    async def stream_resume(
+        self, run: str, *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
+    ) -> AsyncIterator[Run[Out]]:
+        """Like ``resume``, to watch."""
+        async with await self._again(run, deps, limits, say, live=True) as going:
+            yield going
+
+    def preview(
+        self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None
+    ) -> Preview:
+        """The exact first request of such a run. Nothing is sent and nothing recorded."""
+        state = State(run="preview", messages=list(self._first_messages(task, deps, history)))
+        tools = self._toolbox(deps).offered(state)
+        phase = self._output.phase(state, tools is not None)
+        ask = Ask(phase, state.run, tools if phase == "work" else None, self._output.format(phase))
+        _, request = Composer(self.model).next(state, ask)
+        return Preview(getattr(self.model, "url", ""), request.body)
+
+    # ------------------------------------------------------------------------------------ a person's word
+
+    async def approve(self, run: str, call: str, *, arguments: dict[str, Any] | None = None) -> None:
+        """Consent to a call that waits, with other arguments if given. The run goes on when it is resumed."""
+        await self._answer(run, call, True, arguments, "")
+
+    async def deny(self, run: str, call: str, reason: str = "") -> None:
+        """Refuse a call that waits; the model is told the reason."""
+        await self._answer(run, call, False, None, reason)
+
+    async def settle(self, run: str, call: str, result: str | None = None) -> None:
+        """Say what became of a call in doubt: its result, or None to run it again."""
+        await self.journal.tell(run, e.Settle("api", call, result))
+
+    async def _answer(
+        self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str
+    ) -> None:
+        state = State.fold(await self.journal.read(run))
+        await self.journal.tell(run, answer_to(state, call, allowed, edited, reason, "api"))
+
+    # ------------------------------------------------------------------------------------------- service
+
+    @property
+    def journal(self) -> Journal:
+        """Where this agent's runs are kept."""
+        if self._journal == "default":
+            from outrider.journal.sqlite import default_journal
+
+            return default_journal()
+        if self._journal is None:
+            from outrider.journal.nothing import NoJournal
+
+            return NoJournal()
+        return self._journal
+
+    async def ready(self) -> None:
+        """Load what the first run would have to load. For servers, before the first request comes in."""
+        await self.model.ready()
+
+    async def close(self) -> None:
+        """Give back connections and processes."""
+        await self.model.close()
+
+    async def __aenter__(self) -> Self:
+        await self.ready()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # -------------------------------------------------------------------------------------------- inside
+
+    async def _begin(
+        self, task: str, deps: Deps | None, history: Result[Any] | None, live: bool
+    ) -> Run[Out]:
+        run_id = _new_id()
+        started = e.RunStarted(
+            run_id,
+            task,
+            self.name,
+            self.model.name,
+            self._first_messages(task, deps, history),
+            self.limits,
+            {tool.name: tool.digest for tool in self.tools},
+            self._output.name,
+            _version(),
+        )
+        log = await self.journal.create(run_id)
+        return await self._go(State(), log, [started], deps, live)
+
+    async def _again(
+        self, run_id: str, deps: Deps | None, limits: Limits | None, say: str, live: bool
+    ) -> Run[Out]:
+        log = await self.journal.claim(run_id)
+        state = State.fold(log.entries)
+        events: list[e.Durable] = []
+        if state.outcome != "finished" or say:
+            changed = self._changed(state, deps)
+            events.append(e.RunResumed("api", limits or state.limits, changed, _version()))
+        if say:
+            events.append(e.MessageAdded(to_wire(UserMessage(say)), "user"))
+        return await self._go(state, log, events, deps, live)
+
+    async def _go(
+        self, state: State, log: Log, events: Sequence[e.Durable], deps: Deps | None, live: bool
+    ) -> Run[Out]:
+        toolbox = self._toolbox(deps)
+        run = Run(
+            state, log, self.model, toolbox, self._output, self._masking, self._observers, self._output.read, live
+        )
+        for event in events:
+            await run.record(event)
+        run.start()
+        return run
+
+    def _toolbox(self, deps: Deps | None) -> Toolbox:
+        return Toolbox(self.tools, self._policy, deps, self.name)
+
+    def _wait(self, begin: "Callable[[], Any]") -> Result[Out]:
+        going: list[Run[Out]] = []
+
+        async def work() -> Result[Out]:
+            async with await begin() as run:
+                going.append(run)
+                return await run.result()
+
+        return portal().run(work(), lambda: [run.stop("interrupted") for run in going])
+
+    def _system(self, deps: Deps | None) -> str:
+        instructions = self._instructions
+        return instructions(deps) if callable(instructions) else instructions  # pyright: ignore[reportArgumentType]
+
+    def _first_messages(
+        self, task: str, deps: Deps | None, history: Result[Any] | None
+    ) -> tuple[Raw, ...]:
+        first = [to_wire(SystemMessage(system))] if (system := self._system(deps)) else []
+        earlier = _earlier(history) if history else []
+        return (*first, *earlier, to_wire(UserMessage(task)))
+
+    def _changed(self, state: State, deps: Deps | None) -> tuple[str, ...]:
+        """What differs from the recorded run, in plain words."""
+        now = {tool.name: tool.digest for tool in self.tools}
+        changed = [f"tool {name} is missing" for name in state.tools if name not in now]
+        changed += [f"tool {name} is new" for name in now if name not in state.tools]
+        changed += [f"tool {n} has changed" for n, d in now.items() if state.tools.get(n, d) != d]
+        if state.model != self.model.name:
+            changed.append(f"the model was {state.model} and is {self.model.name}")
+        if state.output_type != self._output.name:
+            changed.append(f"the output type was {state.output_type} and is {self._output.name}")
+        system = from_wire(state.messages[0]) if state.messages else None
+        if isinstance(system, SystemMessage) and system.content != self._system(deps):
+            changed.append("the instructions have changed; the run keeps its own")
+        return tuple(changed)
+
+
+def answer_to(
+    state: State, call_id: str, allowed: bool, edited: dict[str, Any] | None, reason: str, by: str
+) -> e.Answer:
+    """The answer to a question of this run, bound to it. Raises SetupError when the call does not wait for one."""
+    call = state.calls.get(call_id)
+    if call is None or call.status != "asked" or call.arguments is None:
+        waiting = [c.call.id for c in state.calls.values() if c.status == "asked"]
+        hint = did_you_mean(call_id, waiting) or f"Waiting: {', '.join(waiting) or 'none'}."
+        raise SetupError(f"run {state.run} has no call {call_id} that waits for an approval", hint)
+    new = None
+    if edited is not None:
+        import msgspec
+
+        new = Raw(msgspec.json.encode(edited))
+    return e.Answer(by, call_id, call.call.name, call.arguments, call.question, allowed, new, reason)
+
+
+def _earlier(history: Result[Any]) -> list[Raw]:
+    """The conversation of an earlier run, without its instructions and without reasoning, which is of its day."""
+    messages: list[Raw] = []
+    for wire in history.state.messages:
+        message = from_wire(wire)
+        if isinstance(message, AssistantMessage):
+            messages.append(to_wire(replace(message, reasoning=UNSET, reasoning_details=UNSET)))
+        elif not isinstance(message, SystemMessage):
+            messages.append(wire)
+    return messages
+
+
+def _model(name: str, settings: Settings) -> Model:
+    if name == "local" or name.startswith("local:"):
+        from outrider.local import LocalModel
+
+        return LocalModel(name)
+    from outrider.openrouter import OpenRouter
+
+    return OpenRouter(name, settings)
+
+
+def _refuse_twins(tools: Sequence[Tool[..., Any]]) -> None:
+    names = [tool.wire_name for tool in tools]
+    for name in names:
+        if names.count(name) > 1:
+            raise SetupError(f"two tools are named {name}", "Give one of them another name: @tool(name=...).")
+
+
+def _new_id() -> str:
+    alphabet = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: people read these aloud
+    return "".join(secrets.choice(alphabet) for _ in range(10))
+
+
+def _version() -> str:
+    try:
+        return version("outrider")
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,60 @@
+"""No journal: a run that leaves no trace, cannot be resumed, and costs no disk."""
+
+from outrider.errors import JournalError, RunNotFound
+from outrider.events import AnyCommand, Command, Entry
+from outrider.journal import Summary, Totals
+
+
+class NoLog:
+    """Takes everything and keeps nothing."""
+
+    entries: tuple[Entry, ...] = ()
+    mail = False
+
+    def append(self, entry: Entry, body: bytes, totals: Totals | None = None) -> None:
+        """Forget it."""
+
+    async def flush(self) -> None:
+        """Nothing to wait for."""
+
+    async def commands(self) -> list[tuple[int, AnyCommand]]:
+        """Nobody can write to a run that is nowhere."""
+        return []
+
+    async def close(self) -> None:
+        """Nothing to give up."""
+
+
+class NoJournal:
+    """What ``Agent(journal=None)`` uses."""
+
+    async def create(self, run: str) -> NoLog:
+        """A log that keeps nothing."""
+        return NoLog()
+
+    async def claim(self, run: str) -> NoLog:
+        """Raises RunNotFound."""
+        raise self._none(run)
+
+    async def read(self, run: str, after: int = 0) -> list[Entry]:
+        """Raises RunNotFound."""
+        raise self._none(run)
+
+    async def runs(self, limit: int = 50) -> list[Summary]:
+        """There are none."""
+        return []
+
+    async def find(self, prefix: str) -> str:
+        """Raises RunNotFound."""
+        raise self._none(prefix)
+
+    async def tell(self, run: str, command: Command) -> int:
+        """Raises RunNotFound."""
+        raise self._none(run)
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    @staticmethod
+    def _none(run: str) -> JournalError:
+        return RunNotFound(f"run {run} is not on record", "This agent has journal=None: nothing is kept.")

@@ -1,0 +1,40 @@
+"""Where a run ends at the latest: what has been used, and which limit stands in the way of the next request."""
+
+from decimal import Decimal
+
+from outrider.events import LimitReached
+from outrider.messages import Limits
+from outrider.state import State
+
+__all__ = ["Limits", "charged", "reached"]
+
+
+def charged(state: State) -> Decimal:
+    """Dollars that count against the limit: the bills so far, and a charge for each request in doubt.
+
+    A request that was sent and never answered may have been billed. It is charged like the dearest request of
+    the run; while there is none to compare with, half of the dollar limit, so that a run that is killed over and
+    over between sending and hearing still stops.
+    """
+    known = state.usage.cost or Decimal(0)
+    if not state.requests_in_doubt:
+        return known
+    each = state.dearest if state.dearest is not None else (state.limits.dollars or Decimal(0)) / 2
+    return known + state.requests_in_doubt * each
+
+
+def reached(state: State, now: float) -> LimitReached | None:
+    """The limit that forbids the next request, or None. ``now`` is the time in Unix seconds."""
+    limits = state.limits
+    seconds = state.seconds + max(0.0, now - state.last_at)
+    if limits.turns is not None and state.turns >= limits.turns:
+        return LimitReached("turns", str(state.turns), str(limits.turns))
+    if limits.tool_calls is not None and state.tool_calls >= limits.tool_calls:
+        return LimitReached("tool_calls", str(state.tool_calls), str(limits.tool_calls))
+    if limits.tokens is not None and state.usage.tokens >= limits.tokens:
+        return LimitReached("tokens", str(state.usage.tokens), str(limits.tokens))
+    if limits.seconds is not None and seconds >= limits.seconds:
+        return LimitReached("seconds", f"{seconds:.1f}", f"{limits.seconds:g}")
+    if limits.dollars is not None and (dollars := charged(state)) >= limits.dollars > 0:
+        return LimitReached("dollars", f"${dollars}", f"${limits.dollars}")
+    return None

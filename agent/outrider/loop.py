@@ -1,0 +1,129 @@
+"""THE LOOP: ask the state what is owed, do it, put on record what happened; until the run rests.
+
+Everything Outrider does for a run passes through here, and everything here is said in terms of the state: a run that
+begins, one that goes on after a crash and one that a person has just answered are the same to it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Protocol
+
+from msgspec import Raw
+
+from outrider import events as e
+from outrider.limits import reached
+from outrider.messages import Phase
+from outrider.model import Ask, Composer
+from outrider.state import State
+from outrider.stop import Stop
+from outrider.toolbox import Toolbox
+
+
+class Output(Protocol):
+    """What the loop needs to know of an output type."""
+
+    def judge(self, state: State) -> e.OutputAccepted | e.OutputRejected:
+        """Whether the reply without calls is an answer."""
+        ...
+
+    def phase(self, state: State, tools: bool) -> Phase:
+        """Which kind of request comes next."""
+        ...
+
+    def format(self, phase: Phase) -> Raw | None:
+        """The response_format of such a request, or None."""
+        ...
+
+
+class Parts:
+    """What the loop works with."""
+
+    def __init__(
+        self,
+        composer: Composer,
+        toolbox: Toolbox,
+        output: Output,
+        stop: Stop,
+        record: Callable[[e.Durable | e.Live], Awaitable[None]],
+        heard: Callable[[], AsyncIterator[e.Durable]],
+        now: Callable[[], float],
+        live: bool,
+    ) -> None:
+        self.composer = composer
+        self.toolbox = toolbox
+        self.output = output
+        self.stop = stop
+        self.record = record
+        self.heard = heard
+        self.now = now
+        self.live = live
+
+
+async def loop(state: State, parts: Parts) -> None:
+    """Drive the run until it rests."""
+    while not state.over:
+        async for event in parts.heard():
+            await parts.record(event)
+        if parts.stop.reason:
+            await land(state, parts)
+        elif state.ending:
+            await parts.record(e.RunFinished(state.ending, state.accepted, state.detail))
+        elif state.owed_calls():
+            await act(state, parts)
+        elif state.unjudged:
+            await parts.record(parts.output.judge(state))
+        else:
+            await ask(state, parts)
+
+
+async def act(state: State, parts: Parts) -> None:
+    """Give every owed call its result, its question, or its run."""
+    plan = parts.toolbox.plan(state)
+    for event in plan.events:
+        await parts.record(event)
+    if plan.ready:
+        await parts.record(e.ToolStarted(tuple(call.intent for call in plan.ready)))
+        await parts.stop.beside(parts.toolbox.run(plan.ready, parts.record))
+    elif not plan.events:
+        doubt = any(call.status == "doubt" for call in state.owed_calls())
+        await parts.record(e.RunPaused("doubt" if doubt else "approval"))
+
+
+async def ask(state: State, parts: Parts) -> None:
+    """Make one request, unless a limit forbids it, and put on record what comes of it."""
+    if limit := reached(state, parts.now()):
+        await parts.record(limit)
+        return
+    if state.delay:
+        await parts.stop.beside(asyncio.sleep(state.delay))
+        if parts.stop.reason:
+            return
+    tools = parts.toolbox.offered(state)
+    phase = parts.output.phase(state, tools is not None)
+    wanted = Ask(phase, state.run, tools if phase == "work" else None, parts.output.format(phase))
+    sent, request = parts.composer.next(state, wanted, parts.live)
+    await parts.record(sent)
+
+    async def receive() -> None:
+        async with aclosing(parts.composer.model.ask(request)) as answer:
+            async for event in answer:
+                await parts.record(event)
+
+    await parts.stop.beside(receive())
+    if state.open_request == sent.number and not parts.stop.reason:
+        message = "the model's stream ended without a reply or a failure"
+        await parts.record(e.RequestFailed(sent.number, "no_end", message, "stop", billed="unknown"))
+
+
+async def land(state: State, parts: Parts) -> None:
+    """Put on record why the run stops here."""
+    match parts.stop.reason:
+        case "seconds":
+            used = state.seconds + max(0.0, parts.now() - state.last_at)
+            await parts.record(e.LimitReached("seconds", f"{used:.1f}", f"{state.limits.seconds:g}"))
+            await parts.record(e.RunFinished("limit", None, state.detail))
+        case "interrupted":
+            await parts.record(e.RunPaused("interrupted"))
+        case _:
+            await parts.record(e.RunPaused("stopped"))

@@ -1,0 +1,48 @@
+"""Which calls run: allow, ask a person, or deny; decided by a pure function of the call and the state."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from outrider.messages import Effect
+from outrider.state import State
+
+
+class Proposed(Struct, frozen=True):
+    """A call whose arguments fit, about to be judged. ``asks`` is set when its tool always needs consent."""
+
+    id: str
+    tool: str
+    effect: Effect
+    arguments: dict[str, Any]
+    asks: bool = False
+
+
+class Verdict(Struct, frozen=True):
+    """What is to become of a call. ``why`` is told to the person asked, or to the model when denied."""
+
+    action: Literal["allow", "ask", "deny"]
+    why: str = ""
+
+
+Policy = Callable[[Proposed, State], Verdict]
+"""Judges one call. It sees the state as it was before any call of the same reply ran, and changes nothing."""
+
+ALLOW = Verdict("allow")
+
+
+def default_policy(call: Proposed, state: State) -> Verdict:
+    """Allow everything but the tools that were declared with ``approve=True``: for those, ask."""
+    return Verdict("ask", "this tool always asks") if call.asks else ALLOW
+
+
+def ask_before(*effects: Effect) -> Policy:
+    """A policy that asks a person before any call with one of these effects."""
+
+    def policy(call: Proposed, state: State) -> Verdict:
+        if call.effect in effects:
+            return Verdict("ask", f"its effect is {call.effect}")
+        return default_policy(call, state)
+
+    return policy

@@ -1,0 +1,193 @@
+"""What a run comes back with, whatever became of it."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from outrider.errors import OUTCOMES, NoOutput, OutriderError
+from outrider.events import Outcome
+from outrider.messages import AssistantMessage, Message, Usage, from_wire
+from outrider.state import State
+
+Out = TypeVar("Out")
+
+_HINTS = {
+    "error": "The traceback is in the record: outrider show {run}",
+    "rejected": "See what the model answered: outrider show {run}",
+    "limit": "Go on with more: outrider resume {run}, or agent.resume(run, limits=...)",
+    "provider": "When the cause is mended: outrider resume {run}",
+    "paused": "Answer with outrider approve {run}, then outrider resume {run}",
+    "refused": "See what was said: outrider show {run}",
+    "truncated": "Raise max_tokens, or ask for less; then outrider resume {run}",
+    "interrupted": "Go on: outrider resume {run}",
+}
+
+
+class Receipt(Struct, frozen=True):
+    """How the answer came about: the way the output was enforced, and what went wrong on the way."""
+
+    output: str
+    turns: int
+    requests: int
+    rejections: int
+    requests_in_doubt: int
+    unpriced: int
+
+
+class Result(Generic[Out]):
+    """How a run ended. Every outcome gives one; only ``output`` raises, when there is none."""
+
+    def __init__(
+        self, state: State, read: Callable[[State], Out], problem: Exception | None = None
+    ) -> None:
+        self._state = state
+        self._read = read
+        self.problem = problem
+        """The exception behind the outcome "error", when there is one."""
+
+    @property
+    def run(self) -> str:
+        """The run's name in the journal."""
+        return self._state.run
+
+    @property
+    def outcome(self) -> Outcome:
+        """One word for how it ended; it always agrees with the exit code."""
+        return self._state.outcome or "error"
+
+    @property
+    def exit_code(self) -> int:
+        """The process exit code that stands for this outcome."""
+        return OUTCOMES[self.outcome][0]
+
+    @property
+    def output(self) -> Out:
+        """The validated answer. Raises the NoOutput error of the outcome when there is none."""
+        _, error = OUTCOMES[self.outcome]
+        if error is None:
+            return self._read(self._state)
+        raise self._no_output(error)
+
+    def _no_output(self, error: type[NoOutput]) -> NoOutput:
+        hint = _HINTS[self.outcome].format(run=self.run)
+        if isinstance(self.problem, OutriderError) and self.problem.hint:
+            hint = self.problem.hint
+        return error(f"run {self.run} has no output: {self.outcome}: {self.detail}", hint, self)
+
+    @property
+    def detail(self) -> str:
+        """A sentence on why it ended so; empty when it finished."""
+        if self._state.paused:
+            return _waiting_for(self._state)
+        return self._state.detail or (str(self.problem) if self.problem else "")
+
+    @property
+    def partial(self) -> Any:
+        """What there is of an answer: the output, else the last text as JSON if it is some, else that text, or None."""
+        if self._state.accepted is not None:
+            return msgspec.json.decode(self._state.accepted)
+        text = self.text
+        try:
+            return msgspec.json.decode(text) if text else None
+        except msgspec.DecodeError:
+            return text
+
+    @property
+    def text(self) -> str | None:
+        """The text of the last reply, or None when it had none."""
+        if self._state.last_reply is None:
+            return None
+        message = from_wire(self._state.last_reply.wire)
+        return message.content if isinstance(message, AssistantMessage) else None
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The whole conversation as it went over the wire."""
+        return tuple(from_wire(wire) for wire in self._state.messages)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and dollars of all replies together."""
+        return self._state.usage
+
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars as billed, or None when no reply said what it cost."""
+        return self._state.usage.cost
+
+    @property
+    def turns(self) -> int:
+        """Replies received."""
+        return self._state.turns
+
+    @property
+    def tool_calls(self) -> int:
+        """Tool calls the model asked for."""
+        return self._state.tool_calls
+
+    @property
+    def seconds(self) -> float:
+        """Active time; waiting for a person does not count."""
+        return self._state.seconds
+
+    @property
+    def state(self) -> State:
+        """Everything the record says of the run, folded."""
+        return self._state
+
+    @property
+    def receipt(self) -> Receipt:
+        """How the answer came about."""
+        state = self._state
+        return Receipt(
+            state.output_type,
+            state.turns,
+            state.requests,
+            state.rejections,
+            state.requests_in_doubt,
+            state.unpriced,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.outcome} · {figures(self._state)} · outrider show {self.run}"
+
+    def __repr__(self) -> str:
+        return f"<Result {self}>"
+
+
+def figures(state: State) -> str:
+    """Requests, calls, tokens, dollars and seconds of a run, in one line."""
+    parts = [
+        _count(state.requests, "request"),
+        _count(state.tool_calls, "tool call"),
+        f"{state.usage.tokens} tokens",
+        dollars(state.usage.cost),
+        f"{state.seconds:.1f} s",
+    ]
+    if state.requests_in_doubt:
+        parts.insert(1, f"{state.requests_in_doubt} in doubt")
+    return " · ".join(parts)
+
+
+def dollars(cost: Decimal | None) -> str:
+    """A cost for people: at least two digits that are not zero; "cost unknown" when nobody said."""
+    if cost is None:
+        return "cost unknown"
+    places = 2 if not cost or cost >= 1 else min(10, 1 - cost.adjusted())
+    return f"${cost:.{max(2, places)}f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _waiting_for(state: State) -> str:
+    if state.paused in ("stopped", "interrupted"):
+        return "it was stopped and can be resumed"
+    calls = [call for call in state.owed_calls() if call.waiting]
+    named = ", ".join(f"{call.call.name} ({call.call.id})" for call in calls)
+    what = "consent to" if state.paused == "approval" else "word on what became of"
+    return f"it waits for {what} {named}"

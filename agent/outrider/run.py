@@ -1,0 +1,232 @@
+"""A live run and its result. One task, owned here, drives the loop to its end; nobody else cancels it.
+
+Whoever watches gets events through a queue of their own: a slow reader, a failing one or one that leaves neither holds
+up nor ends the run.
+"""
+
+import asyncio
+import time
+import traceback
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import msgspec
+
+from outrider import events as e
+from outrider.errors import JournalError
+from outrider.inbox import heard
+from outrider.journal import Log, Totals
+from outrider.loop import Output, Parts, loop
+from outrider.masking import LiveMask, Masking
+from outrider.model import Composer, Model
+from outrider.result import Result
+from outrider.state import State
+from outrider.stop import Stop
+from outrider.toolbox import Toolbox
+
+Out = TypeVar("Out")
+
+Observer = Callable[[e.Entry], None]
+"""Told of every durable event, in order, after it was appended. Must be quick; if it raises, it is told no more."""
+
+_RESTS = (e.RunStarted, e.RunResumed, e.RunPaused, e.RunFinished)
+
+
+class Reader:
+    """One watcher's queue. Durable events wait their turn; deltas that wait are melted into one."""
+
+    def __init__(self) -> None:
+        self._events: deque[e.Durable | e.Live] = deque()
+        self._ready = asyncio.Event()
+        self._ended = False
+
+    def put(self, event: e.Durable | e.Live) -> None:
+        """Add an event. Never waits."""
+        last = self._events[-1] if self._events else None
+        if isinstance(event, e.Delta) and isinstance(last, e.Delta) and _same_stream(last, event):
+            self._events[-1] = msgspec.structs.replace(last, text=last.text + event.text)
+        else:
+            self._events.append(event)
+        self._ready.set()
+
+    def end(self) -> None:
+        """No more events will come."""
+        self._ended = True
+        self._ready.set()
+
+    async def __aiter__(self) -> AsyncIterator[e.Durable | e.Live]:
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            if self._ended:
+                return
+            self._ready.clear()
+            await self._ready.wait()
+
+
+def _same_stream(one: e.Delta, other: e.Delta) -> bool:
+    same = type(one) is type(other) and one.number == other.number
+    return same and getattr(one, "index", 0) == getattr(other, "index", 0)
+
+
+class Run(Generic[Out]):
+    """A run under way: iterate over its events, await its result, stop it.
+
+    Use it as a context manager (``async with agent.stream(task) as run``): leaving the block stops a run that is
+    still going; what has finished is on record and the run can be resumed.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        log: Log,
+        model: Model,
+        toolbox: Toolbox,
+        output: Output,
+        masking: Masking,
+        observers: Sequence[Observer],
+        read: Callable[[State], Out],
+        live: bool,
+    ) -> None:
+        self.state = state
+        self._log = log
+        self._masking = masking
+        self._live_mask = LiveMask(masking) if live else None
+        self._observers = list(observers)
+        self._failed_readers: list[e.ReaderFailed] = []
+        self._reader = Reader()
+        self._read = read
+        self._stop = Stop()
+        self._closed = False
+        self._task: asyncio.Task[Result[Out]] | None = None
+        self._parts = Parts(
+            Composer(model), toolbox, output, self._stop, self.record, self._heard, time.time, live
+        )
+
+    @property
+    def id(self) -> str:
+        """The run's name in the journal."""
+        return self.state.run
+
+    def start(self) -> None:
+        """Set the run going. It goes on whether anybody watches or not."""
+        self._task = asyncio.get_running_loop().create_task(self._drive(), name=f"outrider run {self.id}")
+
+    def stop(self, reason: str = "stopped") -> None:
+        """Ask the run to stop: close the connection, cancel the tools, record what has finished, rest."""
+        self._stop.set(reason)
+
+    async def result(self) -> Result[Out]:
+        """How the run ended. Waiting for it may be cancelled; the run itself goes on."""
+        assert self._task is not None, "the run was not started"
+        return await asyncio.shield(self._task)
+
+    async def __aiter__(self) -> AsyncIterator[e.Durable | e.Live]:
+        async for event in self._reader:
+            yield event
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task and not self._task.done():
+            self.stop()
+            await asyncio.wait([self._task])
+
+    # ---------------------------------------------------------------------------------------- inside
+
+    async def record(self, event: e.Durable | e.Live) -> None:
+        """Take an event into the state, hand it to the journal, tell the watchers; wait for disk where it is owed."""
+        if self._closed:
+            return
+        if isinstance(event, e.Delta):
+            if self._live_mask and (shown := self._live_mask.delta(event)):
+                self._reader.put(shown)
+            return
+        event, body = self._masking.event(event)
+        entry = e.Entry(self.state.seq + 1, time.time(), event)
+        self.state.add(entry)
+        self._log.append(entry, body, self._totals() if isinstance(event, _RESTS) else None)
+        self._tell_durable(entry)
+        if isinstance(event, e.StopAsked):
+            self.stop()
+        if event.flush:
+            await self._log.flush()
+
+    def _tell_durable(self, entry: e.Entry) -> None:
+        if self._live_mask:
+            for rest in self._live_mask.rest():
+                self._reader.put(rest)
+            self._reader.put(entry.event)
+        for observer in tuple(self._observers):
+            try:
+                observer(entry)
+            except Exception as error:  # noqa: BLE001 - a reader's failure is not the run's
+                self._observers.remove(observer)
+                self._failed_readers.append(e.ReaderFailed(_name(observer), f"{type(error).__name__}: {error}"))
+
+    def _totals(self) -> Totals:
+        state = self.state
+        return Totals(
+            state.agent,
+            state.model,
+            state.task,
+            state.outcome or "",
+            state.turns,
+            state.tool_calls,
+            state.usage,
+            round(state.seconds, 3),
+        )
+
+    async def _heard(self) -> AsyncIterator[e.Durable]:
+        while self._failed_readers:
+            yield self._failed_readers.pop()
+        if self._log.mail:
+            for number, command in await self._log.commands():
+                yield heard(self.state, number, command, time.time())
+
+    async def _drive(self) -> Result[Out]:
+        timer = self._deadline()
+        problem: Exception | None = None
+        try:
+            await loop(self.state, self._parts)
+        except JournalError as error:  # nothing more can be recorded: say so, keep what is on disk
+            problem = error
+        except Exception as error:  # noqa: BLE001 - a run always ends in a result
+            problem = error
+            await self._record_error(error)
+        finally:
+            if timer:
+                timer.cancel()
+            await self._close()
+        return Result(self.state, self._read, problem)
+
+    def _deadline(self) -> asyncio.TimerHandle | None:
+        if self.state.limits.seconds is None:
+            return None
+        left = max(0.0, self.state.limits.seconds - self.state.seconds)
+        return asyncio.get_running_loop().call_later(left, self._stop.set, "seconds")
+
+    async def _record_error(self, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        try:
+            await self.record(e.RunFinished("error", None, text, "".join(traceback.format_exception(error))))
+        except JournalError as worse:
+            error.add_note(str(worse))
+
+    async def _close(self) -> None:
+        self._closed = True
+        try:
+            await self._log.close()
+        except JournalError:
+            pass  # the flush before it has already said so
+        finally:
+            self._reader.end()
+
+
+def _name(observer: Observer) -> str:
+    return getattr(observer, "__qualname__", type(observer).__qualname__)

@@ -1,0 +1,244 @@
+"""The tools of one run: which are offered, what becomes of each call, and the running of those that may run.
+
+Find -> validate -> policy -> intent on record -> run -> bounded result. Whatever goes wrong with a call ends in a
+short message to the model and a full one in the record; never in the end of the run.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from outrider import events as e
+from outrider.errors import did_you_mean
+from outrider.messages import ToolCall, ToolMessage, to_wire
+from outrider.policy import Policy, Proposed
+from outrider.state import Call, State
+from outrider.threads import slots, start_in_thread
+from outrider.tool import BadArguments, Context, Tool, ToolError
+from outrider_prompts import say
+
+AnyTool = Tool[..., Any]
+Record = Callable[[e.Durable], Awaitable[None]]
+
+MOST_ATTEMPTS = 5
+"""How often a repeatable call is begun in all, so that one that kills its process does not do so for ever."""
+
+GRACE_SECONDS = 1.0
+"""How long a cancelled tool may take to clean up before the run goes on without it."""
+
+
+class Ready(Struct, frozen=True):
+    """A call that may run now, with what the model calls it by."""
+
+    intent: e.Intent
+    wire_id: str
+    tool: AnyTool
+
+
+class Plan(Struct, frozen=True):
+    """What to put on record at once, and what to run after that."""
+
+    events: tuple[e.Durable, ...]
+    ready: tuple[Ready, ...]
+
+
+class Toolbox:
+    """The tools of one run, with the dependencies they may ask for."""
+
+    def __init__(self, tools: Sequence[AnyTool], policy: Policy, deps: Any = None, agent: str = "") -> None:
+        self._tools = {tool.wire_name: tool for tool in tools}
+        self._policy = policy
+        self._deps = deps
+        self._agent = agent
+        self._everything = self._join(tools)
+        self._choosing = any(tool.when for tool in tools)
+        self._late: set[asyncio.Task[None]] = set()
+
+    @staticmethod
+    def _join(tools: Sequence[AnyTool]) -> Raw | None:
+        return Raw(b"[" + b",".join(bytes(tool.wire) for tool in tools) + b"]") if tools else None
+
+    def offered(self, state: State) -> Raw | None:
+        """The JSON array of the tools on offer now, or None when there are none."""
+        if not self._choosing:
+            return self._everything
+        return self._join([t for t in self._tools.values() if t.when is None or t.when(self._deps, state)])
+
+    # ------------------------------------------------------------------------------------------ plan
+
+    def plan(self, state: State) -> Plan:
+        """What each owed call needs next. Pure: nothing runs and nothing changes."""
+        events: list[e.Durable] = []
+        ready: list[Ready] = []
+        for call in state.owed_calls():
+            step = self._step(call, state)
+            if isinstance(step, Ready):
+                ready.append(step)
+            elif step:
+                events.append(step)
+        return Plan(tuple(events), tuple(_up_to_barrier(ready)))
+
+    def _step(self, call: Call, state: State) -> Ready | e.Durable | None:
+        if call.waiting:
+            return None
+        tool = self._tools.get(call.call.name)
+        if tool is None:
+            return self._unknown(call.call)
+        match call.status:
+            case "new":
+                return self._judge(call, tool, state)
+            case "allowed" if call.arguments is not None:
+                return self._checked(call, tool, bytes(call.arguments).decode())
+            case "denied":
+                return _refusal(call.call, say("call_denied", name=tool.name, reason=call.reason))
+            case "started" if call.intent:  # the loop is here again and it has no result: nobody is running it
+                return _doubt(call.call, call.intent, tool, "crash")
+            case "again" if call.intent:
+                again = msgspec.structs.replace(call.intent, attempt=call.intent.attempt + 1)
+                return Ready(again, call.call.wire_id, tool)
+            case _:
+                return None
+
+    def _unknown(self, call: ToolCall) -> e.ToolFinished:
+        names = [tool.wire_name for tool in self._tools.values()]
+        text = say("call_unknown", name=call.name, names=names, hint=did_you_mean(call.name, names))
+        return _refusal(call, text)
+
+    def _checked(self, call: Call, tool: AnyTool, arguments: str) -> Ready | e.ToolFinished:
+        checked = tool.check(arguments)
+        if isinstance(checked, BadArguments):
+            text = say("call_bad_arguments", name=tool.name, problems=checked.problems)
+            return _refusal(call.call, text)
+        intent = e.Intent(
+            call.call.id, tool.name, checked.canonical, call.call.id, tool.effect, tool.repeat
+        )
+        return Ready(intent, call.call.wire_id, tool)
+
+    def _judge(self, call: Call, tool: AnyTool, state: State) -> Ready | e.Durable:
+        ready = self._checked(call, tool, call.call.arguments)
+        if not isinstance(ready, Ready):
+            return ready
+        arguments = msgspec.json.decode(ready.intent.arguments)
+        verdict = self._policy(Proposed(call.call.id, tool.name, tool.effect, arguments, tool.approve), state)
+        if verdict.action == "ask":
+            return e.ApprovalAsked(call.call.id, call.call.name, ready.intent.arguments, verdict.why)
+        if verdict.action == "deny":
+            return _refusal(call.call, say("call_denied", name=tool.name, reason=verdict.why))
+        return ready
+
+    # ------------------------------------------------------------------------------------------- run
+
+    async def run(self, ready: Sequence[Ready], record: Record) -> None:
+        """Run these calls together; each puts its own result on record as soon as it is there."""
+        tasks = {asyncio.ensure_future(self._run_one(call, record)): call for call in ready}
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+            for task, call in tasks.items():
+                if not task.done() or task.cancelled():
+                    await record(_doubt(_named(call), call.intent, call.tool, "stopped"))
+            raise
+        for task in tasks:
+            task.result()  # tools never raise here; an error of the record does
+
+    async def _run_one(self, call: Ready, record: Record) -> None:
+        limit = asyncio.timeout(call.tool.timeout)
+        try:
+            async with limit:
+                value = await self._call(call, record)
+            finished = _result(call, call.tool.render(value))
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            finished = _failure(call, "CancelledError", traceback.format_exc())
+        except ToolError as error:
+            finished = _result(call, str(error), ok=False, error=traceback.format_exc())
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises is told to the model
+            if limit.expired():
+                await record(_doubt(_named(call), call.intent, call.tool, "timeout"))
+                return
+            finished = _failure(call, type(error).__name__, traceback.format_exc())
+        await record(finished)
+
+    async def _call(self, call: Ready, record: Record) -> Any:
+        tool, intent = call.tool, call.intent
+        run, _, _ = intent.call.partition(":")
+        context = Context(self._deps, run, intent.call, intent.key, intent.attempt, self._agent)
+        if tool.is_async:
+            return await tool.invoke(intent.arguments, context)
+        async with slots():
+            future = start_in_thread(lambda: tool.invoke(intent.arguments, context))
+            try:
+                return await asyncio.shield(future)
+            except asyncio.CancelledError:  # the thread runs on, and what it brings is still worth knowing
+                future.add_done_callback(lambda done: self._record_late(call, done, record))
+                raise
+
+    def _record_late(self, call: Ready, done: "asyncio.Future[Any]", record: Record) -> None:
+        if done.cancelled():
+            return
+        try:
+            finished = _result(call, call.tool.render(done.result()))
+        except Exception as error:  # noqa: BLE001 - as in _run_one: it belongs into the record
+            finished = _failure(call, type(error).__name__, traceback.format_exc())
+        task = asyncio.ensure_future(_swallow(record(msgspec.structs.replace(finished, late=True))))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+
+async def _swallow(work: Awaitable[None]) -> None:
+    """A late result is recorded while the run is still there to record it; afterwards nobody asks for it."""
+    try:
+        await work
+    except Exception:  # noqa: BLE001
+        return
+
+
+def _named(call: Ready) -> ToolCall:
+    return ToolCall(call.intent.call, call.wire_id, call.tool.name, "")
+
+
+def _up_to_barrier(ready: list[Ready]) -> list[Ready]:
+    """A tool marked ``alone`` runs alone: what comes before it first, what comes after it later."""
+    for index, call in enumerate(ready):
+        if call.tool.alone:
+            return ready[:index] or ready[:1]
+    return ready
+
+
+def _doubt(
+    call: ToolCall, intent: e.Intent, tool: AnyTool, why: Literal["crash", "timeout", "stopped"]
+) -> e.ToolInDoubt | e.ToolFinished:
+    """What is to be done about a call of which nobody knows whether it had its effect."""
+    most = 2 if why == "timeout" else MOST_ATTEMPTS
+    if intent.repeat != "never" and intent.attempt < most:
+        return e.ToolInDoubt(call.id, why, "again")
+    if intent.repeat == "safe" and why == "timeout":
+        return _refusal(call, say("call_timed_out", name=tool.name, seconds=f"{tool.timeout:g}"))
+    if intent.repeat == "safe" or tool.doubt == "tell":
+        return _refusal(call, say("call_in_doubt", name=tool.name))
+    return e.ToolInDoubt(call.id, why, "ask")
+
+
+def _refusal(call: ToolCall, text: str) -> e.ToolFinished:
+    return e.ToolFinished(call.id, to_wire(ToolMessage(call.wire_id, text)), ok=False, error=text)
+
+
+def _failure(call: Ready, kind: str, error: str) -> e.ToolFinished:
+    return _result(call, say("call_failed", name=call.tool.name, type=kind), ok=False, error=error)
+
+
+def _result(call: Ready, text: str, ok: bool = True, error: str = "") -> e.ToolFinished:
+    cut = max(0, len(text) - call.tool.max_result)
+    if cut:
+        kept = text[: call.tool.max_result]
+        text = say("call_cut", result=kept, total=len(text), cut=cut)
+    wire = to_wire(ToolMessage(call.wire_id, text))
+    return e.ToolFinished(call.intent.call, wire, ok, call.tool.trust, cut, error)
