@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 INSTALL := $(PIP) install --require-hashes --no-deps --only-binary :all: -r
 COMPILE := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --extra local
@@ -55,4 +55,4 @@ clean:  ## remove .venv, caches and builds
 	@echo "outrider: installing $< into .venv (once, about 100 MB)" >&2
 	@$(INSTALL) $<
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@touch $@
+	@touch .venv/run $@  # what the tests need holds all that running needs

@@ -1,0 +1,137 @@
+"""The walls of the house: sizes, names, what a wheel holds, what an import loads."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HOMES = {"outrider": ROOT / "agent", "outrider_tools": ROOT / "tools", "outrider_prompts": ROOT / "prompts"}
+SOURCES = sorted(path for package, home in HOMES.items() for path in (home / package).rglob("*.py"))
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def short(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def definitions() -> Iterator[tuple[Path, Definition]]:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, Definition):
+                yield path, node
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def test_no_file_is_over_400_lines() -> None:
+    too_long = [f"{short(path)} has {lines(path)} lines: split it" for path in SOURCES if lines(path) > 400]
+    assert SOURCES
+    assert not too_long, "\n".join(too_long)
+
+
+def test_the_loop_is_under_200_lines() -> None:
+    assert lines(ROOT / "agent/outrider/loop.py") < 200
+
+
+def test_no_function_is_over_60_lines() -> None:
+    too_long = [
+        f"{short(path)}:{node.lineno} {node.name} has {length} lines: split it"
+        for path, node in definitions()
+        if not isinstance(node, ast.ClassDef) and (length := (node.end_lineno or 0) - node.lineno + 1) > 60
+    ]
+    assert not too_long, "\n".join(too_long)
+
+
+def test_names_say_what_a_thing_is() -> None:
+    empty = {"manager", "handler", "helper", "helpers", "util", "utils", "factory"}
+
+    def words(name: str) -> set[str]:
+        return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)}
+
+    named = [(path, node.name) for path, node in definitions()] + [(path, path.stem) for path in SOURCES]
+    wrong = [f"{short(path)}: {name}" for path, name in named if words(name) & empty]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_file_names_a_registry() -> None:
+    hosts = re.compile(
+        r"pypi[.]org|pythonhosted[.]org|npmjs[.](org|com)|yarnpkg[.]com|(deb|security)[.]debian[.]org|--(extra-)?index-url\s"
+    )
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        need("a git checkout: the files under version control are what is searched")
+    tracked = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    named = [
+        f"{short(path)}: {found[0]}"
+        for path in tracked
+        if path.is_file() and (found := hosts.search(path.read_text(encoding="utf-8", errors="replace")))
+    ]
+    assert tracked
+    assert not named, "\n".join(named)
+
+
+def test_the_pins_cover_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["local"]]
+    run, dev = (pins(ROOT / "requirements" / name) for name in ("run.txt", "dev.txt"))
+    missing = [name for line in wanted if (name := re.split(r"[\[<>=~! ]", line)[0]) not in run]
+    assert not missing, f"make pins: {missing}"
+    assert run.items() <= dev.items(), f"make pins: {dict(run.items() - dev.items())} differ in dev.txt"
+
+
+def pins(path: Path) -> dict[str, str]:
+    text = path.read_text(encoding="utf-8")
+    found = re.findall(r"^([a-z0-9-]+)==(\S+)(?: ;[^\\]*)? \\\n +--hash=sha256:", text, re.MULTILINE)
+    assert len(found) == len(re.findall(r"^[a-z]", text, re.MULTILINE)), f"a pin without hash in {path.name}"
+    return dict(found)
+
+
+def test_a_wheel_holds_the_three_packages_and_nothing_else(tmp_path: Path) -> None:
+    if not find_spec("hatchling"):
+        need("hatchling")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    built = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(HOMES)
+    expected = {
+        path.relative_to(home).as_posix()
+        for package, home in HOMES.items()
+        for pattern in ("*.py", "py.typed", "*.md")
+        for path in (home / package).rglob(pattern)
+    }
+    assert {f"{package}/py.typed" for package in HOMES} <= expected
+    assert expected <= names, expected - names
+    assert not [name for name in names if name.endswith(".pyc")]
+
+
+def test_importing_outrider_loads_nothing_heavy() -> None:
+    heavy = "openai|httpx2|structlog|jsonschema|jinja2|click|rich|aiohttp|sqlite3|ddgs|lxml|xllamacpp"
+    code = f"import sys, outrider; print(*[name for name in {heavy.split('|')} if name in sys.modules])"
+    path = os.pathsep.join(str(home) for home in HOMES.values())
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(
+        run, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout.split(), f"import outrider loads {done.stdout}"
+
+
+def need(what: str) -> None:
+    """Skip for want of something, or fail where everything is expected to be there."""
+    (pytest.fail if os.environ.get("OUTRIDER_ALL") else pytest.skip)(f"needs {what}")
