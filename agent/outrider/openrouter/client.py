@@ -1,0 +1,130 @@
+"""OpenRouter as a model: one request in, its events out."""
+
+import asyncio
+import importlib
+from collections.abc import AsyncGenerator
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from msgspec import Raw
+
+from outrider.events import Replied, RequestAccepted, RequestFailed
+from outrider.messages import Usage, to_wire
+from outrider.model import Ask, ModelEvent, Request
+from outrider.openrouter.cost import usage_from
+from outrider.openrouter.exchange import Exchange
+from outrider.openrouter.failures import PATIENCE, Broken, Failure, delay, judge
+from outrider.openrouter.merge import Merger
+from outrider.openrouter.settings import Settings, body_settings, with_session
+
+if TYPE_CHECKING:
+    from outrider.openrouter.transport import Line
+
+DEFAULT_MODEL = "qwen/qwen3-14b"
+_transport: ModuleType | None = None
+
+
+class OpenRouter:
+    """A model on OpenRouter, or on any server that speaks chat completions at ``settings.base_url``.
+
+    Immutable and free to share between tasks, threads and agents; connections are shared by all models with
+    the same settings in one event loop.
+    """
+
+    def __init__(self, name: str = DEFAULT_MODEL, settings: Settings = Settings()) -> None:  # noqa: B008 (frozen)
+        self._name, self._options = name, settings
+        self._bodies: dict[tuple[str, bytes, bytes], bytes] = {}
+
+    @property
+    def name(self) -> str:
+        """The model's name, as in ``qwen/qwen3-14b``."""
+        return self._name
+
+    @property
+    def options(self) -> Settings:
+        """The settings this model was made with."""
+        return self._options
+
+    def settings(self, ask: Ask) -> Raw:
+        """The body without its messages, as a JSON object; equal asks give equal bytes."""
+        known = (ask.phase, bytes(ask.tools or b""), bytes(ask.format or b""))
+        body = self._bodies.get(known)
+        if body is None:
+            if len(self._bodies) > 100:
+                self._bodies.clear()
+            body = self._bodies[known] = body_settings(self._name, self._options, ask)
+        named = not self._options.session or "session_id" in self._options.extra
+        return Raw(body) if named else with_session(body, ask.session)
+
+    async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """Send one request and yield what comes of it. Raises SetupError when there is no API key."""
+        line = await self._line()
+        merger = Merger(request.number, request.live)
+        exchange = Exchange(line, self._options, merger)
+        failure, accepted, more = None, False, True
+        try:
+            await exchange.open(request.body)
+            while more:
+                if exchange.generation and not accepted:
+                    accepted = True
+                    yield RequestAccepted(request.number, exchange.generation)
+                more = await exchange.read()
+                for delta in merger.deltas():
+                    yield delta
+            failure = judge(merger)
+        except Broken as broken:
+            failure = broken.failure
+        finally:
+            await exchange.close()
+        if failure is None:
+            yield _replied(request.number, merger, exchange.generation)
+        else:
+            yield self._failed(request, failure, merger)
+
+    async def close(self) -> None:
+        """Give back the connections of this event loop, unless other models use them too."""
+        if _transport is not None:
+            await _transport.leave(self)
+
+    async def _line(self) -> "Line":
+        global _transport  # noqa: PLW0603 (an import, remembered once it has ended)
+        key = self._options.key()
+        if _transport is None:  # openai takes most of a second to import: not on the loop
+            _transport = await asyncio.to_thread(importlib.import_module, "outrider.openrouter.transport")
+        return _transport.line(self._options, key, self)
+
+    def _failed(self, request: Request, failure: Failure, merger: Merger) -> RequestFailed:
+        message, wait = failure.message, failure.wait
+        retry = failure.retry and request.failures < self._options.retries
+        if retry and wait is not None and wait > PATIENCE:
+            retry, message = (
+                False,
+                f"{message} The server asks to wait {wait:.0f} s: resume the run after that.",
+            )
+        usage = usage_from(merger.usage)
+        key = self._options.key()
+        return RequestFailed(
+            number=request.number,
+            reason=failure.reason,
+            message=message.replace(key, "..."),
+            then="retry" if retry else "stop",
+            status=failure.status,
+            delay=(delay(request.failures) if wait is None else wait) if retry else 0.0,
+            billed=failure.billed if usage is None else "usage",
+            usage=usage or Usage(),
+            provider=failure.provider or merger.provider,
+            raw=(failure.raw or merger.head.decode("utf-8", "replace")).replace(key, "..."),
+        )
+
+
+def _replied(number: int, merger: Merger, generation: str) -> Replied:
+    return Replied(
+        number=number,
+        wire=to_wire(merger.message()),
+        finish=merger.finish,
+        usage=usage_from(merger.usage) or Usage(),
+        model=merger.model,
+        provider=merger.provider,
+        generation=generation,
+        refusal=merger.refusal,
+    )

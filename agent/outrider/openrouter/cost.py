@@ -1,0 +1,53 @@
+"""The bill: OpenRouter's ``usage`` object -> Usage."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, cast
+
+import msgspec
+
+from outrider.messages import Usage
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)  # dollars are exact
+
+
+def usage_from(wire: bytes) -> Usage | None:
+    """Tokens and dollars of a reply, or None when ``wire`` is not a usage object.
+
+    ``cost`` is what OpenRouter charged. With the user's own provider key that is only its fee, so what the
+    provider charged is added. Fields of a wrong type count as not said.
+    """
+    try:
+        usage = _object(_decoder.decode(wire))
+    except (msgspec.DecodeError, ValueError, ArithmeticError):
+        return None
+    if not usage:
+        return None
+    cost = _dollars(usage.get("cost"))
+    upstream = _dollars(_object(usage.get("cost_details")).get("upstream_inference_cost"))
+    if usage.get("is_byok") is True and upstream is not None:
+        cost = (cost or Decimal(0)) + upstream
+    return Usage(
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        reasoning_tokens=_count(_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        cached_tokens=_count(_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        cost=cost,
+    )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _count(value: Any) -> int:
+    return int(value) if isinstance(value, int | Decimal) and 0 < value < 10**15 else 0
+
+
+def _dollars(value: Any) -> Decimal | None:
+    if not isinstance(value, int | Decimal | str) or isinstance(value, bool):
+        return None
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        return None
+    return amount if amount.is_finite() and amount >= 0 else None

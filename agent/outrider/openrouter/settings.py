@@ -1,0 +1,110 @@
+"""What a user may set about the wire, and the part of a body that comes of it."""
+
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from outrider.errors import SetupError
+from outrider.model import Ask
+
+if TYPE_CHECKING:
+    import httpx2
+
+KEY_VARIABLE = "OPENROUTER_API_KEY"
+_SAMPLING = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop")
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything about the wire. None leaves a field out of the request.
+
+    - ``api_key``: else the variable OPENROUTER_API_KEY is read at the first request.
+    - ``thinking``: "auto" thinks while working and not while answering; None leaves the field ``reasoning``
+      out, for servers that do not know it. Sent explicitly, because Qwen3 thinks unless told not to.
+    - ``session``: send the run's id as ``session_id``, so that one provider serves all of a run.
+    - ``provider``: OpenRouter's routing preferences. ``extra``: further body fields, merged last.
+    - ``referer``, ``title``: how the app is named on openrouter.ai.
+    - ``retries``: how often a failed request is tried again before the run lands.
+    - ``first_byte_seconds``: until the server begins to answer. ``idle_seconds``: between two pieces of data
+      (the server's "still working" comments do not count). ``request_seconds``: for the whole request.
+    - ``http_client``: an ``httpx2.AsyncClient`` of your own (CA, proxy, pool); you close it.
+    - ``proxy``: the URL of an HTTP proxy, else the usual environment variables decide.
+    """
+
+    api_key: str | None = None
+    base_url: str = "https://openrouter.ai/api/v1"
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] | None = None
+    thinking: bool | Literal["auto"] | None = "auto"
+    session: bool = True
+    provider: dict[str, Any] | None = None
+    extra: dict[str, Any] = {}
+    referer: str | None = None
+    title: str | None = None
+    retries: int = 4
+    first_byte_seconds: float = 120.0
+    idle_seconds: float = 120.0
+    request_seconds: float = 600.0
+    http_client: "httpx2.AsyncClient | None" = None
+    proxy: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.base_url.startswith(("http://", "https://")):
+            raise SetupError(
+                f"base_url is {self.base_url!r}", "Give a whole URL, as in https://openrouter.ai/api/v1"
+            )
+        if "messages" in self.extra:
+            raise SetupError("settings.extra holds messages", "Messages belong to the run; leave them out.")
+
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        shown["api_key"] = "..." if self.api_key else None
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def key(self) -> str:
+        """The API key. Raises SetupError when there is none, or when it cannot be one."""
+        key = (self.api_key or os.environ.get(KEY_VARIABLE, "")).strip()
+        if not key:
+            raise SetupError(
+                "There is no API key for OpenRouter.",
+                f"Put one into the variable {KEY_VARIABLE} (keys are made at openrouter.ai/keys), "
+                "or go on without a key: --model local",
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise SetupError(
+                "The API key holds characters that no key has.", f"Copy it into {KEY_VARIABLE} once more."
+            )
+        return key
+
+
+def body_settings(model: str, settings: Settings, ask: Ask) -> bytes:
+    """The body of a request as a JSON object, without messages and session."""
+    body: dict[str, Any] = {
+        "model": model,
+        "stream": True,
+        "stream_options": {"include_usage": True},  # OpenRouter always says; other servers only when asked
+    }
+    if ask.tools is not None:
+        body["tools"] = ask.tools
+    if ask.format is not None:
+        body["response_format"] = ask.format
+    for name in _SAMPLING:
+        if (value := getattr(settings, name)) is not None:
+            body[name] = value
+    if settings.thinking is not None:
+        enabled = ask.phase == "work" if settings.thinking == "auto" else settings.thinking
+        body["reasoning"] = {"enabled": enabled}
+    if settings.provider is not None:
+        body["provider"] = settings.provider
+    return msgspec.json.encode(body | settings.extra)
+
+
+def with_session(body: bytes, session: str) -> Raw:
+    """The same object with its last field, the run's name (at most 256 characters)."""
+    return Raw(body[:-1] + b',"session_id":' + msgspec.json.encode(session[:256]) + b"}")
