@@ -64,13 +64,15 @@ class OpenRouter:
         failure, accepted, more = None, False, True
         try:
             await exchange.open(request.body)
-            while more:
+            while True:
                 if exchange.generation and not accepted:
                     accepted = True
                     yield RequestAccepted(request.number, exchange.generation)
-                more = await exchange.read()
                 for delta in merger.deltas():
                     yield delta
+                if not more:
+                    break
+                more = await exchange.read()
             failure = judge(merger)
         except Broken as broken:
             failure = broken.failure

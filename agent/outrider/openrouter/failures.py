@@ -23,7 +23,6 @@ _PASSING = frozenset(
     ("rate_limit_exceeded", "provider_overloaded", "provider_unavailable", "timeout", "server", "unmapped")
 )
 _LASTING = frozenset(
-    # fmt: off
     (
         "context_length_exceeded",
         "max_tokens_exceeded",
@@ -47,7 +46,6 @@ _LASTING = frozenset(
         "payload_too_large",
         "unprocessable",
     )
-    # fmt: on
 )
 _WORDS = {
     400: "invalid_request",
@@ -78,7 +76,7 @@ _HINTS = {
 
 
 class Failure(Struct, frozen=True):
-    """One failed attempt: what happened, whether to try again, after how many seconds (None: ours to choose)."""
+    """One failed attempt: what happened, whether to try again, and after how many seconds (None: ours)."""
 
     reason: str
     message: str
@@ -99,7 +97,7 @@ class Broken(Exception):
 
 
 def delay(failures: int) -> float:
-    """Seconds to the next attempt after so many failures in a row: 0.5 doubling up to 8, less up to a quarter."""
+    """Seconds to the next attempt after so many failures in a row: 0.5 doubling up to 8, less 0-25 %."""
     return min(8.0, 0.5 * 2 ** min(failures, 10)) * (1 - random.random() / 4)
 
 
