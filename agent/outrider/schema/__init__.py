@@ -1,0 +1,42 @@
+"""Python types, signatures and raw schemas -> JSON Schema, and the check of JSON text against them.
+
+check      Checker, and the two there are: of a Python type, of a raw JSON Schema
+signature  a function's parameters -> what a model is told of them, and the check of what it writes
+problems   what is wrong with a value, in lines such as ``$.items[2].price: 'abc' is not a number``
+strict     the strict form for ``response_format``
+names      tool names as the wire allows them, and back
+"""
+
+from outrider.schema.check import (
+    Checked,
+    Checker,
+    Mismatch,
+    Schema,
+    SchemaChecker,
+    TypeChecker,
+    check_schema,
+    checker_for,
+)
+from outrider.schema.names import wire_name, wire_names
+from outrider.schema.problems import explain
+from outrider.schema.signature import Signature, parameters_of, signature_of
+from outrider.schema.strict import StrictForm, strict_form
+
+__all__ = [
+    "Checked",
+    "Checker",
+    "Mismatch",
+    "Schema",
+    "SchemaChecker",
+    "Signature",
+    "StrictForm",
+    "TypeChecker",
+    "check_schema",
+    "checker_for",
+    "explain",
+    "parameters_of",
+    "signature_of",
+    "strict_form",
+    "wire_name",
+    "wire_names",
+]

@@ -1,0 +1,327 @@
+"""Tools: plain functions, with what a model is told of them and what the framework must know about them."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    get_args,
+    overload,
+)
+
+import msgspec
+from msgspec import Raw, Struct
+
+from outrider.errors import SetupError, did_you_mean
+from outrider.messages import Effect, Repeat, Trust
+from outrider.schema import (
+    Checked,
+    Checker,
+    Mismatch,
+    Schema,
+    Signature,
+    check_schema,
+    checker_for,
+    parameters_of,
+    signature_of,
+    wire_name,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from outrider.state import State
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Deps = TypeVar("Deps")
+
+BadArguments = Mismatch
+"""Arguments that do not fit; ``problems`` says why, one line a problem."""
+
+
+class ToolError(Exception):
+    """Raised by a tool to say something to the model; its text is the result of the call."""
+
+
+class Context(Struct, Generic[Deps], frozen=True):
+    """What a tool may ask for and the model never sees: a parameter with the hint ``Context[X]`` receives it.
+
+    ``deps`` are the dependencies given to the run. ``key`` names the effect of this call and stays the same
+    over retries and resumes: hand it on as an idempotency key. ``attempt`` counts from 1.
+    """
+
+    deps: Deps
+    run: str = ""
+    call: str = ""
+    key: str = ""
+    attempt: int = 1
+    agent: str = ""
+
+
+class Options(TypedDict, total=False):
+    """What ``@tool`` may be told; each is described at the field of ``Tool`` that has its name."""
+
+    name: str
+    description: str
+    parameters: "type[BaseModel] | Mapping[str, Any]"
+    effect: Effect
+    repeat: Repeat
+    trust: Trust
+    timeout: float | None
+    max_result: int
+    alone: bool
+    approve: bool
+    doubt: Literal["ask", "tell"]
+    sinks: tuple[str, ...]
+    when: "Callable[[Any, State], bool] | None"
+
+
+class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
+    """A function that a model may call. Make one with ``@tool``; calling it calls the function itself."""
+
+    function: Callable[P, R]
+    name: str
+    """What people call it: the function's name unless another is given. Any characters will do."""
+    description: str
+    """What the model is told it does: the docstring unless another is given."""
+    parameters: Schema
+    """The JSON Schema of its arguments."""
+    wire: Raw
+    """The JSON that offers it to a model."""
+    digest: str
+    """Sixteen digits that change when ``wire`` does."""
+    is_async: bool
+    effect: Effect = "write"
+    """What it does to the world. "read" only looks; one that takes a URL sends data out: "egress"."""
+    repeat: Repeat = "never"
+    """Whether a call whose outcome is unknown may run again. "safe" for reads unless said otherwise."""
+    trust: Trust = "untrusted"
+    """Whether its results may be followed as instructions."""
+    timeout: float | None = 60.0
+    """Seconds one call may take."""
+    max_result: int = 20_000
+    """Characters of a result that the model gets to see."""
+    alone: bool = False
+    """Whether its calls never run beside others."""
+    approve: bool = False
+    """Whether each call needs a person's consent."""
+    doubt: Literal["ask", "tell"] = "ask"
+    """What to do when a call that may not be repeated is in doubt: ask a person, or tell the model."""
+    sinks: tuple[str, ...] = ()
+    """The parameters through which data would leave or do harm."""
+    when: "Callable[[Any, State], bool] | None" = None
+    """Whether it is on offer, given the run's dependencies and state; None: always."""
+    checker: Checker[Any]
+    """What arguments are checked against."""
+    whole: str = ""
+    """The one parameter that takes all arguments together, for tools made with ``parameters=``."""
+    context: tuple[str, ...] = ()
+    """The parameters that get the Context."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself: nothing is checked, bounded or recorded."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def wire_name(self) -> str:
+        """The name the model calls it by; ``name`` itself where the wire allows it."""
+        return wire_name(self.name)
+
+    @property
+    def __wrapped__(self) -> Callable[P, R]:
+        return self.function
+
+    def check(self, arguments: str | bytes | Raw) -> Checked[Any] | BadArguments:
+        """Check the arguments as the model wrote them; an empty text stands for no arguments.
+
+        Numbers given as strings pass where the type asks for numbers; ``canonical`` has them as numbers.
+        """
+        text = bytes(arguments) if isinstance(arguments, Raw) else arguments
+        return self.checker.check(text if text.strip() else "{}")
+
+    def bind(self, arguments: str | bytes | Raw, context: Context[Any]) -> dict[str, Any]:
+        """The keyword arguments of one call. Raises ToolError when the arguments do not fit."""
+        checked = self.check(arguments)
+        if isinstance(checked, BadArguments):
+            raise ToolError("; ".join(checked.problems))
+        given: dict[str, Any] = {self.whole: checked.value} if self.whole else checked.value
+        return given | dict.fromkeys(self.context, context)
+
+    def invoke(self, arguments: str | bytes | Raw, context: Context[Any]) -> R:
+        """Call the function with arguments in JSON; the result is awaitable when ``is_async``.
+
+        Raises ToolError when the arguments do not fit, and whatever the function raises.
+        """
+        call = cast(Callable[..., R], self.function)
+        return call(**self.bind(arguments, context))
+
+    def render(self, value: object) -> str:
+        """A result as the model reads it: text as it is, anything else as compact JSON.
+
+        None is "null", or "done" when the function is declared to return nothing. Raises ToolError naming the
+        type when there is no JSON for it.
+        """
+        if isinstance(value, str):
+            return str(value)
+        if value is None:
+            hints = getattr(inspect.unwrap(self.function), "__annotations__", {})
+            return "done" if hints.get("return", "") in (None, "None") else "null"
+        from pydantic_core import PydanticSerializationError, to_json
+
+        try:
+            return to_json(
+                value, by_alias=True, fallback=msgspec.to_builtins, inf_nan_mode="strings"
+            ).decode()
+        except (PydanticSerializationError, RecursionError, ValueError) as error:
+            kind = type(value).__qualname__
+            reason = str(error).removeprefix("Error serializing to JSON: ")
+            raise ToolError(
+                f"{self.name} ran, but its result, a {kind}, cannot be shown: {reason}"
+            ) from error
+
+
+@overload
+def tool(function: Callable[P, R], /, **options: Unpack[Options]) -> Tool[P, R]: ...
+@overload
+def tool(**options: Unpack[Options]) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+def tool(
+    function: Callable[P, R] | None = None, /, **options: Unpack[Options]
+) -> Tool[P, R] | Callable[[Callable[P, R]], Tool[P, R]]:
+    """Make a tool of a function, sync or async; it stays callable as it was.
+
+        @tool
+        def weather(city: str) -> str:
+            \"\"\"Tomorrow's weather for a city.\"\"\"
+
+        @tool(effect="read", timeout=5)
+        async def look_up(word: str, context: Context[Dictionary]) -> list[str]: ...
+
+    The model is told what signature and docstring say. ``parameters`` says it instead, as a Pydantic model or
+    as a raw JSON Schema of an object; the function then has one parameter (besides a Context), which gets the
+    instance of the model, or the dict:
+
+        @tool(parameters=Order)
+        def buy(order: Order) -> str: ...
+
+        @tool(parameters={"type": "object", "properties": {"city": {"type": "string"}}})
+        def weather(arguments: dict[str, Any]) -> str: ...
+
+    Bound methods and ``functools.partial`` objects work: ``tool(shop.buy)``. Raises SetupError naming the
+    function and parameter when something has no JSON Schema or an option makes no sense.
+    """
+    if function is None:
+        return lambda function: _make(function, options)
+    return _make(function, options)
+
+
+def as_tool(function: Callable[P, R]) -> Tool[P, R]:
+    """This tool, or the tool that ``@tool`` makes of this function: made once for each function."""
+    if isinstance(function, Tool):
+        return cast(Tool[P, R], function)
+    if not isinstance(function, FunctionType):
+        return tool(function)
+    made = function.__dict__.get("__outrider_tool__")
+    if made is None or made.function is not function:  # functools.wraps copies the dict
+        made = function.__dict__["__outrider_tool__"] = tool(function)
+    return made
+
+
+def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:
+    _check_kind(function)
+    signature = signature_of(function, hidden=Context)
+    checker, whole = _checker(signature, options.get("parameters"))
+    name = options.get("name", signature.name)
+    rest = {key: value for key, value in options.items() if key not in ("name", "description", "parameters")}
+    rest.setdefault("repeat", "safe" if rest.get("effect") == "read" else "never")
+    _check_options(name, checker.schema, rest)
+    description = options.get("description", signature.description)
+    offer = {"name": wire_name(name), "description": description, "parameters": checker.schema}
+    wire = Raw(msgspec.json.encode({"type": "function", "function": offer}))
+    return Tool(
+        function=function,
+        name=name,
+        description=description,
+        parameters=checker.schema,
+        wire=wire,
+        digest=hashlib.sha256(wire).hexdigest()[:16],
+        is_async=_is_async(function),
+        checker=checker,
+        whole=whole,
+        context=signature.hidden,
+        **cast(dict[str, Any], rest),
+    )
+
+
+def _checker(
+    signature: Signature, given: "type[BaseModel] | Mapping[str, Any] | None"
+) -> tuple[Checker[Any], str]:
+    """What checks the arguments, and the parameter that takes all of them, if there is one."""
+    if given is None:
+        return parameters_of(signature), ""
+    if len(signature.fields) != 1:
+        raise SetupError(
+            f"{signature.name}: with parameters= it must have one parameter, and has {len(signature.fields)}",
+            "Let it take the model's instance, or the dict, and a Context if it needs one.",
+        )
+    checker = check_schema(given) if isinstance(given, Mapping) else checker_for(given)
+    if checker.schema.get("type") != "object":
+        raise SetupError(
+            f"{signature.name}: parameters= describes no object",
+            'Tools take objects: {"type": "object", ...}.',
+        )
+    return checker, next(iter(signature.fields))
+
+
+def _check_kind(function: object) -> None:
+    name = getattr(function, "__name__", repr(function))
+    if isinstance(function, Tool):
+        raise SetupError(f"{name} is a tool already", "Make it of the function: tool(it.function, ...).")
+    if isinstance(function, type):
+        raise SetupError(f"{name} is a class", f"Make a function that takes it: @tool(parameters={name}).")
+    if not callable(function):
+        raise SetupError(
+            f"{name} cannot be called", "Decorate a function; @tool goes above @staticmethod's own line."
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise SetupError(f"{name} yields, and a tool returns one result", "Return a list.")
+
+
+_CHOICES = {
+    "effect": get_args(Effect),
+    "repeat": get_args(Repeat),
+    "trust": get_args(Trust),
+    "doubt": ("ask", "tell"),
+}
+
+
+def _check_options(name: str, schema: Schema, options: Mapping[str, Any]) -> None:
+    for option, value in options.items():
+        if option not in Options.__annotations__:
+            raise SetupError(
+                f"{name}: @tool has no option {option!r}", did_you_mean(option, Options.__annotations__)
+            )
+        if option in _CHOICES and value not in _CHOICES[option]:
+            raise SetupError(f"{name}: {option} is {value!r}", f"It can be {' or '.join(_CHOICES[option])}.")
+        if option in ("timeout", "max_result") and value is not None and not value > 0:
+            raise SetupError(f"{name}: {option} is {value}", "Give a number above 0.")
+    known = schema.get("properties", {})
+    for sink in options.get("sinks", ()):
+        if sink not in known:
+            raise SetupError(
+                f"{name}: there is no parameter {sink!r} to be a sink", did_you_mean(sink, known)
+            )
+
+
+def _is_async(function: object) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004 - of an object that is called like a function
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
