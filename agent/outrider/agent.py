@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Generic, Literal, Self, overload
 
+import msgspec
 from msgspec import UNSET, Raw, Struct
 from msgspec.structs import replace
 from typing_extensions import TypeVar
@@ -217,7 +218,7 @@ class Agent(Generic[Deps, Out]):
     def journal(self) -> Journal:
         """Where this agent's runs are kept."""
         if self._journal == "default":
-            from outrider.journal.sqlite import default_journal
+            from outrider.journal.default import default_journal
 
             return default_journal()
         if self._journal is None:
@@ -335,11 +336,7 @@ def answer_to(
         waiting = [c.call.id for c in state.calls.values() if c.status == "asked"]
         hint = did_you_mean(call_id, waiting) or f"Waiting: {', '.join(waiting) or 'none'}."
         raise SetupError(f"run {state.run} has no call {call_id} that waits for an approval", hint)
-    new = None
-    if edited is not None:
-        import msgspec
-
-        new = Raw(msgspec.json.encode(edited))
+    new = Raw(msgspec.json.encode(edited)) if edited is not None else e.NOTHING
     return e.Answer(by, call_id, call.call.name, call.arguments, call.question, allowed, new, reason)
 
 

@@ -15,6 +15,9 @@ from outrider.messages import Effect, Limits, Phase, Repeat, Trust, Usage
 SCHEMA = 1
 """Version of the events' JSON. A journal with a higher one was written by a newer Outrider."""
 
+NOTHING = Raw()
+"""Stands where an optional piece of JSON is absent; false, and left out of the JSON."""
+
 Outcome = Literal[
     "finished", "error", "rejected", "limit", "provider", "paused", "refused", "truncated", "interrupted"
 ]
@@ -73,7 +76,7 @@ class RunFinished(Event, frozen=True, tag="run_finished"):
     """
 
     outcome: Outcome
-    output: Raw | None = None
+    output: Raw = NOTHING
     detail: str = ""
     error: str = ""
 
@@ -103,7 +106,7 @@ class RequestSent(Event, frozen=True, tag="request_sent"):
     phase: Phase
     messages: int
     sha256: str
-    settings: Raw | None = None
+    settings: Raw = NOTHING
 
     flush = True
 
@@ -203,7 +206,7 @@ class ToolSettled(Event, frozen=True, tag="tool_settled"):
     call: str
     how: Literal["again", "result"]
     by: str
-    wire: Raw | None = None
+    wire: Raw = NOTHING
     command: int = 0
 
 
@@ -226,7 +229,7 @@ class ApprovalGiven(Event, frozen=True, tag="approval_given"):
     question: int
     allowed: bool
     by: str
-    arguments: Raw | None = None
+    arguments: Raw = NOTHING
     reason: str = ""
     command: int = 0
 
@@ -378,7 +381,7 @@ class Answer(Command, frozen=True, tag="answer"):
     arguments: Raw
     question: int
     allowed: bool
-    edited: Raw | None = None
+    edited: Raw = NOTHING
     reason: str = ""
     expires: float | None = None
 

@@ -68,7 +68,7 @@ async def loop(state: State, parts: Parts) -> None:
         if parts.stop.reason:
             await land(state, parts)
         elif state.ending:
-            await parts.record(e.RunFinished(state.ending, state.accepted, state.detail))
+            await parts.record(e.RunFinished(state.ending, state.accepted or e.NOTHING, state.detail))
         elif state.owed_calls():
             await act(state, parts)
         elif state.unjudged:
@@ -122,7 +122,7 @@ async def land(state: State, parts: Parts) -> None:
         case "seconds":
             used = state.seconds + max(0.0, parts.now() - state.last_at)
             await parts.record(e.LimitReached("seconds", f"{used:.1f}", f"{state.limits.seconds:g}"))
-            await parts.record(e.RunFinished("limit", None, state.detail))
+            await parts.record(e.RunFinished("limit", detail=state.detail))
         case "interrupted":
             await parts.record(e.RunPaused("interrupted"))
         case _:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Raw, Struct
 
-from outrider.events import Live, Replied, RequestAccepted, RequestFailed, RequestSent
+from outrider.events import NOTHING, Live, Replied, RequestAccepted, RequestFailed, RequestSent
 from outrider.messages import Phase
 from outrider.state import State
 
@@ -93,7 +93,7 @@ class Composer:
         settings = self.model.settings(ask)
         number = state.requests + 1
         messages = tuple(state.messages)
-        changed = settings if settings != state.settings else None
+        changed = settings if settings != state.settings else NOTHING
         sent = RequestSent(number, ask.phase, len(messages), self._sha256(messages, settings), changed)
         body = join_body(messages, settings)
         return sent, Request(number, state.failures, ask, messages, settings, body, live)

@@ -214,7 +214,7 @@ class Run(Generic[Out]):
     async def _record_error(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
         try:
-            await self.record(e.RunFinished("error", None, text, "".join(traceback.format_exception(error))))
+            await self.record(e.RunFinished("error", detail=text, error="".join(traceback.format_exception(error))))
         except JournalError as worse:
             error.add_note(str(worse))
 

@@ -236,7 +236,7 @@ def _tool_in_doubt(state: State, event: e.ToolInDoubt, entry: e.Entry) -> None:
 
 
 def _tool_settled(state: State, event: e.ToolSettled, entry: e.Entry) -> None:
-    if event.wire is not None:
+    if event.wire:
         _settle(state, event.call, event.wire)
     else:
         _change(state, event.call, status="again")
@@ -249,7 +249,7 @@ def _approval_asked(state: State, event: e.ApprovalAsked, entry: e.Entry) -> Non
 
 def _approval_given(state: State, event: e.ApprovalGiven, entry: e.Entry) -> None:
     changes: dict[str, Any] = {"status": "allowed" if event.allowed else "denied", "reason": event.reason}
-    if event.arguments is not None:
+    if event.arguments:
         changes |= {"arguments": event.arguments, "edited": True}
     _change(state, event.call, **changes)
 
