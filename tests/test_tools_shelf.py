@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from outrider.tool import Tool, ToolError
+from outrider import Tool, ToolError
 from outrider_tools import files
 from outrider_tools.calculator import calculator
 from outrider_tools.files import file_tools

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from decimal import Context, Decimal
 from fractions import Fraction
 
-from outrider.tool import ToolError, tool
+from outrider import ToolError, tool
 
 MAX_TEXT = 500
 """Longest expression, in characters."""

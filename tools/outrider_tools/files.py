@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from outrider.tool import Tool, ToolError, tool
+from outrider import Tool, ToolError, tool
 
 MAX_BYTES = 5_000_000
 """Largest file that is read or searched."""
