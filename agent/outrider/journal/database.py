@@ -1,0 +1,263 @@
+"""The journal's file: where it is, its tables, and one connection to it.
+
+A connection must not cross a fork, or SQLite's locks are wrong in the child: all are closed before one, and
+opened again at their next use.
+"""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from outrider.errors import JournalError, RunNotFound
+
+FILE = "journal.db"
+SCHEMA = 1
+APPLICATION = 0x4F757452  # "OutR": tells our file from another program's database
+PATIENCE = 10.0
+"""Seconds to wait for another process that is writing."""
+
+_TABLES = """
+CREATE TABLE owner(
+    id TEXT PRIMARY KEY, host TEXT NOT NULL, boot TEXT NOT NULL, space TEXT NOT NULL,
+    pid INTEGER NOT NULL, started INTEGER NOT NULL, beat INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE run(
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created REAL NOT NULL, updated REAL NOT NULL,
+    owner TEXT REFERENCES owner, epoch INTEGER NOT NULL,
+    agent TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', task TEXT NOT NULL DEFAULT '',
+    outcome TEXT NOT NULL DEFAULT '', turns INTEGER NOT NULL DEFAULT 0, tool_calls INTEGER NOT NULL DEFAULT 0,
+    prompt_tokens INTEGER NOT NULL DEFAULT 0, completion_tokens INTEGER NOT NULL DEFAULT 0,
+    reasoning_tokens INTEGER NOT NULL DEFAULT 0, cached_tokens INTEGER NOT NULL DEFAULT 0,
+    cost TEXT, seconds REAL NOT NULL DEFAULT 0
+);
+CREATE INDEX run_owner ON run(owner) WHERE owner IS NOT NULL;
+
+CREATE TABLE event(
+    run INTEGER NOT NULL REFERENCES run ON DELETE CASCADE, seq INTEGER NOT NULL,
+    at REAL NOT NULL, epoch INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY(run, seq)
+);
+
+CREATE TABLE inbox(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
+    at REAL NOT NULL, body BLOB NOT NULL, taken INTEGER
+);
+CREATE INDEX inbox_run ON inbox(run);
+CREATE INDEX inbox_untaken ON inbox(run) WHERE taken IS NULL;
+"""
+# Runs go by number inside the file, and events lie in the order of their arrival: a commit shared by 200 runs
+# writes a seventh of the pages it would write with events sorted by the runs' random names.
+
+_opening = threading.Lock()
+_open: "set[Database]" = set()
+_locked: "list[Database]" = []
+_watching = False
+
+
+def default_home() -> Path:
+    """The folder of the journal: ``$OUTRIDER_HOME``, or ``.outrider`` in the current folder."""
+    return Path(os.environ.get("OUTRIDER_HOME") or ".outrider")
+
+
+class Database:
+    """One connection to the journal in ``home``, opened at first use; ``create`` makes what is missing.
+
+    Usable from any thread, by one at a time.
+    """
+
+    def __init__(self, home: Path, create: bool) -> None:
+        self.file = home / FILE
+        self.openings = 0
+        self._create = create
+        self._connection: sqlite3.Connection | None = None
+        self._identity = (0, 0)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def use(self) -> Generator[sqlite3.Connection]:
+        """The connection; whatever goes wrong with it comes out as a JournalError."""
+        with self._lock:
+            try:
+                yield self._current() or self._connect()
+            except (sqlite3.Error, OSError) as error:
+                raise explain(error, self.file) from error
+            finally:
+                if self._connection and self._connection.in_transaction:
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def transaction(self) -> Generator[sqlite3.Connection]:
+        """The connection inside a writing transaction, committed at the end and undone by any error."""
+        with self.use() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection, if open."""
+        with self._lock:
+            self._disconnect()
+
+    def _current(self) -> sqlite3.Connection | None:
+        """The open connection, unless somebody has deleted its file: SQLite would go on writing to nowhere."""
+        if self._connection and _identity(self.file) != self._identity:
+            self._disconnect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        _open.discard(self)
+        if connection:
+            with suppress(sqlite3.Error):  # closing tidies the file up; what was committed is safe without
+                connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        with _opening:
+            _watch_forks()
+            if self._create:
+                _make_file(self.file)
+            mode = "rwc" if self._create else "rw"
+            connection = sqlite3.connect(
+                f"{self.file.as_uri()}?mode={mode}",
+                uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False,
+            )  # fmt: skip
+            try:
+                _prepare(connection, self.file, self._create)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._identity = connection, _identity(self.file)
+            self.openings += 1
+            _open.add(self)
+        return connection
+
+    def before_fork(self) -> None:
+        """Close the connection and keep everybody out."""
+        self._lock.acquire()
+        self._disconnect()
+
+    def after_fork(self) -> None:
+        """Let them in again."""
+        self._lock.release()
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    try:
+        status = os.stat(file)
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_dev, status.st_ino
+
+
+def _make_file(file: Path) -> None:
+    home = file.parent
+    if not home.is_dir():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
+        (home / ".gitignore").write_text("*\n")
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _prepare(connection: sqlite3.Connection, file: Path, create: bool) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    version = _version(connection, file)
+    if version == 0 and create:
+        _switch_to_wal(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        if _version(connection, file) == 0:  # nobody was faster
+            for statement in _TABLES.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        connection.execute("COMMIT")
+    elif version == 0:
+        raise no_journal(file.parent)
+
+
+def _version(connection: sqlite3.Connection, file: Path) -> int:
+    """The version of the tables, 0 when there are none yet."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application == APPLICATION and version > SCHEMA:
+        raise JournalError(
+            f"the journal {file} was written by a newer Outrider (its version is {version}, ours {SCHEMA})",
+            "Upgrade Outrider, or set OUTRIDER_HOME to another folder.",
+        )
+    if application != APPLICATION and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        raise JournalError(
+            f"{file} is the database of another program",
+            "Move it away, or set OUTRIDER_HOME to another folder.",
+        )
+    return version
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait its turn for this one: when several processes begin together, try again."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def no_journal(home: Path) -> RunNotFound:
+    """The error for a folder without a journal."""
+    return RunNotFound(
+        f"there is no journal in {home}",
+        "The first recorded run makes it; OUTRIDER_HOME names another folder.",
+    )
+
+
+_ELSEWHERE = "Make it writable, set OUTRIDER_HOME to a folder you can write to, or run with journal=None."
+_AWAY = "Move it away to start a new journal; `sqlite3 FILE .recover` may save what is in it."
+_HINTS = {
+    sqlite3.SQLITE_FULL: "Free some space and resume the run; what was flushed before is safe.",
+    sqlite3.SQLITE_IOERR: "Check the disk and its free space; what was flushed before is safe.",
+    sqlite3.SQLITE_BUSY: f"Another process has kept it locked for {PATIENCE:g} s: stop that one, try again.",
+    sqlite3.SQLITE_LOCKED: "Try again.",
+    sqlite3.SQLITE_READONLY: _ELSEWHERE,
+    sqlite3.SQLITE_CANTOPEN: _ELSEWHERE,
+    sqlite3.SQLITE_PERM: _ELSEWHERE,
+    sqlite3.SQLITE_NOTADB: _AWAY,
+    sqlite3.SQLITE_CORRUPT: _AWAY,
+    sqlite3.SQLITE_CONSTRAINT: "Two entries of a run had the same number, which is a mistake in the program.",
+}
+
+
+def explain(error: Exception, file: Path) -> JournalError:
+    """What went wrong with the file, in words for people, and what to do."""
+    if isinstance(error, OSError):
+        return JournalError(f"the journal {file} cannot be used: {error.strerror or error}", _ELSEWHERE)
+    code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return JournalError(f"the journal {file} cannot be used: {error}", _HINTS.get(code, ""))
+
+
+def _watch_forks() -> None:
+    global _watching  # noqa: PLW0603 -- once per process, and not at import
+    if not _watching and hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+        _watching = True
+
+
+def _before_fork() -> None:
+    _opening.acquire()
+    _locked.extend(_open)
+    for database in _locked:
+        database.before_fork()
+
+
+def _after_fork() -> None:
+    for database in _locked:
+        database.after_fork()
+    _locked.clear()
+    _opening.release()

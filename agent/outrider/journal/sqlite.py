@@ -1,0 +1,175 @@
+"""The journal of one machine: a SQLite file, read on short-lived connections, written by one thread."""
+
+import asyncio
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from outrider.errors import Fenced, JournalError, RunNotFound
+from outrider.events import AnyCommand, Command, Entry, command_decoder
+from outrider.journal import Summary, Totals, tables
+from outrider.journal.database import Database, default_home, explain, no_journal
+from outrider.journal.tables import Record, Row
+from outrider.journal.writer import Writer
+
+__all__ = ["SQLiteJournal", "SQLiteLog", "default_home"]
+
+T = TypeVar("T")
+
+
+class SQLiteLog:
+    """One open run of a ``SQLiteJournal``; ``outrider.journal.Log`` is its contract."""
+
+    def __init__(self, writer: Writer, record: Record, entries: tuple[Entry, ...] = ()) -> None:
+        self._writer = writer
+        self._record = record
+        self._entries = entries
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What was on record when the run was claimed."""
+        return self._entries
+
+    @property
+    def mail(self) -> bool:
+        """Whether commands wait in the inbox; at most a second behind."""
+        return not self._record.inbox <= self._record.taken
+
+    def append(self, entry: Entry, body: bytes, totals: Totals | None = None) -> None:
+        """Hand over the next entry. Never waits; it is on disk after the next ``flush``."""
+        if self._record.released:
+            raise tables.closed(self._record.run)
+        command: int = getattr(entry.event, "command", 0)
+        if command:
+            self._record.taken.add(command)
+        self._record.rows.append(Row(entry.seq, entry.at, body, command, totals))
+
+    async def flush(self) -> None:
+        """Return once everything appended is on disk.
+
+        Raises Fenced when another process owns the run. Raises JournalError when the store fails; what was
+        appended is then kept, and the next flush tries again.
+        """
+        if lost := self._record.lost:
+            raise Fenced(lost.message, lost.hint)
+        if self._record.rows:
+            await self._writer.flush(self._record)
+
+    async def commands(self) -> list[tuple[int, AnyCommand]]:
+        """The commands that no appended event has taken, oldest first, with their ids."""
+        rows = await self._writer.commands(self._record)
+        return [(id, _command(id, body)) for id, body in rows if id not in self._record.taken]
+
+    async def close(self) -> None:
+        """Flush, and give the run up. Raises what ``flush`` raises; closing again does nothing."""
+        if not self._record.released:
+            self._record.released = True
+            await self._writer.release(self._record)
+
+
+class SQLiteJournal:
+    """Runs kept in ``journal.db`` in the folder ``path``, by default ``$OUTRIDER_HOME`` or ``.outrider``.
+
+    The folder is made by the first run, readable by its owner only. One journal serves any number of runs,
+    event loops and threads, and any number of processes of one machine may use the same folder. ``commits``
+    counts the commits made for runs.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.home = Path(os.path.abspath(Path(path or default_home()).expanduser()))
+        self.commits = 0
+        self._database = Database(self.home, create=True)
+        self._writer: Writer | None = None
+        self._lock = threading.Lock()
+        weakref.finalize(self, self._database.close)
+
+    async def create(self, run: str) -> SQLiteLog:
+        """Begin a new run and own it; others see it from its first flush on."""
+        writer, record = self._open(run)
+        await writer.create(record)
+        return SQLiteLog(writer, record)
+
+    async def claim(self, run: str) -> SQLiteLog:
+        """Own an existing run, raising its epoch. Raises RunNotFound, or RunBusy while its owner lives."""
+        writer, record = self._open(run)
+        await writer.claim(record)
+        try:
+            return SQLiteLog(writer, record, tuple(await self.read(run)))
+        except BaseException:
+            record.released = True
+            await writer.release(record)
+            raise
+
+    async def read(self, run: str, after: int = 0) -> list[Entry]:
+        """The flushed entries with a number above ``after``. Raises RunNotFound."""
+        return await self._ask(lambda connection: tables.entries(connection, run, after))
+
+    async def runs(self, limit: int = 50) -> list[Summary]:
+        """The newest runs first."""
+        try:
+            return await self._ask(lambda connection: tables.summaries(connection, limit))
+        except RunNotFound:  # no journal yet
+            return []
+
+    async def find(self, prefix: str) -> str:
+        """The one run whose id begins so. Raises RunNotFound, naming candidates when there are several."""
+        return await self._ask(lambda connection: tables.find(connection, prefix))
+
+    async def tell(self, run: str, command: Command) -> int:
+        """Put a command into the inbox of a run; returns its id. Raises RunNotFound."""
+        body = msgspec.json.encode(command)
+        return await self._ask(lambda connection: tables.put(connection, run, body))
+
+    async def close(self) -> None:
+        """Flush and give up the runs still open, which ends the thread. The journal may be used again."""
+        writer = self._writer
+        logs = [SQLiteLog(writer, record) for record in writer.records()] if writer and writer.ours else []
+        results = await asyncio.gather(*(log.close() for log in logs), return_exceptions=True)
+        await asyncio.to_thread(self._database.close)
+        for result in results:
+            if result:
+                raise result
+
+    def _open(self, run: str) -> tuple[Writer, Record]:
+        with self._lock:
+            writer = self._writer
+            record = writer.open(run) if writer and writer.ours else None
+            while writer is None or record is None:
+                writer = self._writer = Writer(self._database, self._count)
+                record = writer.open(run)
+            return writer, record
+
+    def _count(self) -> None:
+        self.commits += 1
+
+    async def _ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query in a thread, on a connection of its own."""
+        return await asyncio.to_thread(self._query, query)
+
+    def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        database = Database(self.home, create=False)
+        try:
+            if not database.file.exists():
+                raise no_journal(self.home)
+            with database.use() as connection:
+                return query(connection)
+        except OSError as error:
+            raise explain(error, database.file) from error
+        finally:
+            database.close()
+
+
+def _command(id: int, body: bytes) -> AnyCommand:
+    try:
+        return command_decoder.decode(body)
+    except (msgspec.DecodeError, TypeError) as error:
+        raise JournalError(
+            f"command {id} in the inbox cannot be read: {error}",
+            "It was damaged, or sent by a newer Outrider: upgrade this one.",
+        ) from error

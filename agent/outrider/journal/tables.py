@@ -1,0 +1,261 @@
+"""What is written to and read from the tables of runs, statement by statement."""
+
+import sqlite3
+import time
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+
+from outrider.errors import Fenced, JournalError, RunBusy, RunNotFound, did_you_mean
+from outrider.events import Entry, decode
+from outrider.journal import Summary, Totals
+from outrider.journal.owner import Owner, is_void, owners, this_process
+from outrider.messages import Usage
+
+
+class Row(NamedTuple):
+    """An appended entry. ``command`` is the inbox row it takes, or 0."""
+
+    seq: int
+    at: float
+    body: bytes
+    command: int
+    totals: Totals | None
+
+
+class Record:
+    """An open run, as the writer and the run's own loop share it.
+
+    Only the loop adds to ``rows`` and ``taken``; only the writer takes from ``rows``, after their commit:
+    what is in ``rows`` is not on disk.
+    """
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.number = 0  # until the first commit of a new run
+        self.epoch = 1
+        self.rows: list[Row] = []
+        self.taken: set[int] = set()
+        self.inbox: frozenset[int] = frozenset()
+        self.lost: Fenced | None = None
+        self.released = False
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def check_new(connection: sqlite3.Connection, run: str) -> None:
+    """Raise JournalError when the id is taken."""
+    if connection.execute("SELECT 1 FROM run WHERE id = ?", (run,)).fetchone():
+        raise _taken(run)
+
+
+def take_over(connection: sqlite3.Connection, run: str, me: Owner) -> tuple[int, int]:
+    """Make ``me`` the owner; returns the run's number and its new epoch. Raises RunNotFound or RunBusy."""
+    row = connection.execute("SELECT number, epoch + 1, owner FROM run WHERE id = ?", (run,)).fetchone()
+    if row is None:
+        raise _not_found(connection, run)
+    number, epoch, holder = row
+    for owner, age in owners(connection, holder or ""):
+        if owner.id != me.id and not is_void(owner, me, age):
+            raise busy(run, owner)
+    connection.execute("UPDATE run SET owner = ?, epoch = ? WHERE number = ?", (me.id, epoch, number))
+    return number, epoch
+
+
+def write(connection: sqlite3.Connection, record: Record, owner: str, release: bool) -> tuple[int, int]:
+    """Write what was appended, and give the run up if told to; returns its number and the count of rows.
+
+    Raises Fenced when the epoch has moved on.
+    """
+    rows = [] if record.lost else record.rows[:]  # the loop may append meanwhile
+    number = record.number
+    if rows:
+        number = _write_head(connection, record, rows, owner)
+        connection.executemany(
+            "INSERT INTO event(run, seq, at, epoch, body) VALUES(?, ?, ?, ?, ?)",
+            [(number, row.seq, row.at, record.epoch, row.body) for row in rows],
+        )
+        connection.executemany(
+            "UPDATE inbox SET taken = ? WHERE id = ? AND run = ?",
+            [(row.seq, row.command, number) for row in rows if row.command],
+        )
+    if release:
+        connection.execute(
+            "UPDATE run SET owner = NULL WHERE number = ? AND epoch = ? AND owner = ?",
+            (number, record.epoch, owner),
+        )
+    return number, len(rows)
+
+
+def _write_head(connection: sqlite3.Connection, record: Record, rows: list[Row], owner: str) -> int:
+    """The run's own row: made by its first commit, and the place where an old owner is refused."""
+    number = record.number
+    if not number:
+        number = _insert_run(connection, record, rows, owner)
+    else:
+        changed = connection.execute(
+            "UPDATE run SET updated = ? WHERE number = ? AND epoch = ? AND id = ?",
+            (rows[-1].at, number, record.epoch, record.run),
+        )
+        if not changed.rowcount:
+            raise _refusal(connection, record.run)
+    if totals := next((row.totals for row in reversed(rows) if row.totals), None):
+        _write_totals(connection, number, totals)
+    return number
+
+
+def _insert_run(connection: sqlite3.Connection, record: Record, rows: list[Row], owner: str) -> int:
+    try:
+        cursor = connection.execute(
+            "INSERT INTO run(id, created, updated, owner, epoch) VALUES(?, ?, ?, ?, ?)",
+            (record.run, rows[0].at, rows[-1].at, owner, record.epoch),
+        )
+    except sqlite3.IntegrityError:
+        raise _taken(record.run) from None
+    return cursor.lastrowid or 0
+
+
+def _write_totals(connection: sqlite3.Connection, number: int, totals: Totals) -> None:
+    usage = totals.usage
+    connection.execute(
+        "UPDATE run SET agent = ?, model = ?, task = ?, outcome = ?, turns = ?, tool_calls = ?, seconds = ?,"
+        " prompt_tokens = ?, completion_tokens = ?, reasoning_tokens = ?, cached_tokens = ?, cost = ?"
+        " WHERE number = ?",
+        (
+            totals.agent, totals.model, totals.task[:500], totals.outcome, totals.turns, totals.tool_calls,
+            totals.seconds, usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens,
+            usage.cached_tokens, None if usage.cost is None else str(usage.cost), number,
+        ),
+    )  # fmt: skip
+
+
+def put(connection: sqlite3.Connection, run: str, command: bytes) -> int:
+    """Put a command into the inbox of a run; returns its id."""
+    cursor = connection.execute(
+        "INSERT INTO inbox(run, at, body) VALUES(?, ?, ?)", (_number(connection, run), time.time(), command)
+    )
+    return cursor.lastrowid or 0
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def untaken(connection: sqlite3.Connection) -> dict[int, set[int]]:
+    """The ids of the commands that wait, by number of their run."""
+    waiting: dict[int, set[int]] = {}
+    for number, command in connection.execute("SELECT run, id FROM inbox WHERE taken IS NULL"):
+        waiting.setdefault(number, set()).add(command)
+    return waiting
+
+
+def commands(connection: sqlite3.Connection, number: int) -> list[tuple[int, bytes]]:
+    """The commands that wait for one run, oldest first."""
+    return connection.execute(
+        "SELECT id, body FROM inbox WHERE run = ? AND taken IS NULL ORDER BY id", (number,)
+    ).fetchall()
+
+
+def entries(connection: sqlite3.Connection, run: str, after: int) -> list[Entry]:
+    """The entries of a run with a number above ``after``."""
+    rows = connection.execute(
+        "SELECT seq, at, body FROM event WHERE run = ? AND seq > ? ORDER BY seq",
+        (_number(connection, run), after),
+    )
+    return [_entry(run, *row) for row in rows]
+
+
+def _entry(run: str, seq: int, at: float, body: bytes) -> Entry:
+    try:
+        return Entry(seq, at, decode(body))
+    except (msgspec.DecodeError, TypeError) as error:
+        raise JournalError(
+            f"entry {seq} of run {run} cannot be read: {error}",
+            "It was damaged, or written by a newer Outrider: upgrade, or leave this run alone.",
+        ) from error
+
+
+def summaries(connection: sqlite3.Connection, limit: int) -> list[Summary]:
+    """The newest runs first."""
+    here = this_process()
+    alive = {owner.id for owner, age in owners(connection) if not is_void(owner, here, age)}
+    rows = connection.execute(
+        "SELECT id, created, updated, owner, agent, model, task, outcome, turns, tool_calls, seconds,"
+        " prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cost"
+        " FROM run ORDER BY number DESC LIMIT ?",
+        (limit,),
+    )
+    return [_summary(row, alive) for row in rows]
+
+
+def _summary(row: tuple[Any, ...], alive: set[str]) -> Summary:
+    id, created, updated, owner, agent, model, task, outcome, turns, tool_calls, seconds, *tokens, cost = row
+    usage = Usage(*tokens, cost=None if cost is None else Decimal(cost))
+    return Summary(
+        id,
+        created,
+        updated,
+        owner in alive,
+        Totals(agent, model, task, outcome, turns, tool_calls, usage, seconds),
+    )
+
+
+def find(connection: sqlite3.Connection, prefix: str) -> str:
+    """The one run whose id begins so, or is just that."""
+    rows = connection.execute(
+        "SELECT id FROM run WHERE id >= ? AND id < ? ORDER BY id LIMIT 6", (prefix, prefix + "\U0010ffff")
+    )
+    found: list[str] = [row[0] for row in rows]
+    if not found:
+        raise _not_found(connection, prefix)
+    if len(found) > 1 and found[0] != prefix:
+        more = " and more" if len(found) > 5 else ""
+        raise RunNotFound(
+            f"{prefix!r} fits several runs: {', '.join(found[:5])}{more}", "Give more of the id."
+        )
+    return found[0]
+
+
+def _number(connection: sqlite3.Connection, run: str) -> int:
+    row = connection.execute("SELECT number FROM run WHERE id = ?", (run,)).fetchone()
+    if row is None:
+        raise _not_found(connection, run)
+    return row[0]
+
+
+# ------------------------------------------------------------------------------------------------- errors
+
+
+def _not_found(connection: sqlite3.Connection, run: str) -> RunNotFound:
+    known = [row[0] for row in connection.execute("SELECT id FROM run ORDER BY number DESC LIMIT 1000")]
+    hint = did_you_mean(run, known) or "`outrider runs` lists the runs of this journal."
+    return RunNotFound(f"no run {run} in this journal", hint)
+
+
+def _taken(run: str) -> JournalError:
+    return JournalError(
+        f"run {run} is already in this journal", "Resume it, or start a run under another id."
+    )
+
+
+def busy(run: str, owner: Owner) -> RunBusy:
+    """The error that names the living owner."""
+    return RunBusy(
+        f"run {run} is held by process {owner.pid} on {owner.host}, which is alive",
+        "Wait until it ends, or stop that process; the run can be read meanwhile.",
+    )
+
+
+def _refusal(connection: sqlite3.Connection, run: str) -> JournalError:
+    if not connection.execute("SELECT 1 FROM run WHERE id = ?", (run,)).fetchone():
+        return JournalError(f"run {run} has vanished from the journal", "Was the journal's folder deleted?")
+    return Fenced(
+        f"run {run} has been taken over by another process; nothing more of this one is recorded",
+        "Read the run to see how it goes on.",
+    )
+
+
+def closed(run: str) -> JournalError:
+    """The error for a log used after its close."""
+    return JournalError(f"the log of run {run} is closed", "Claim the run again to go on with it.")

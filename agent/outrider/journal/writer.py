@@ -1,0 +1,330 @@
+"""The one thread of a journal that writes.
+
+It lives while runs are open. Whoever wants a run flushed wakes it; it takes everything appended to the runs
+asked for, commits it in one transaction, and wakes those who wait, on their own event loops. In between it
+beats for the process and looks into the inbox.
+"""
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any, NamedTuple, TypeVar
+
+from outrider.errors import Fenced, JournalError
+from outrider.journal import tables
+from outrider.journal.database import Database, explain
+from outrider.journal.owner import BEAT, beat, forget_dead, sign_off, this_process
+from outrider.journal.tables import Record
+
+POLL = 0.5
+"""Seconds between two looks into the inbox."""
+
+T = TypeVar("T")
+
+
+class Job(NamedTuple):
+    """What somebody waits for: ``do``, or, when there is none, the flush of the record."""
+
+    record: Record
+    do: Callable[[], Any] | None
+    release: bool
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+
+class Answer(NamedTuple):
+    """What came of a job."""
+
+    future: asyncio.Future[Any]
+    result: Any
+    error: JournalError | None
+
+
+class Writer:
+    """The thread, and what it shares with the loops. ``committed`` is called after each shared commit."""
+
+    def __init__(self, database: Database, committed: Callable[[], None]) -> None:
+        self.ended = False
+        self._committed = committed
+        self._owner = this_process()
+        self._signed_in = False
+        self._records: dict[str, Record] = {}
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._database = database
+        self._next_beat, self._next_poll = monotonic() + BEAT, monotonic() + POLL
+        self._seen = (0, 0)
+        self._thread = threading.Thread(target=self._work, name="outrider-journal", daemon=True)
+
+    # ------------------------------------------------------------------------------ called by the loops
+
+    @property
+    def ours(self) -> bool:
+        """Whether this process has the thread: a forked child has only the object."""
+        return self._owner.pid == os.getpid()
+
+    def open(self, run: str) -> Record | None:
+        """A record for the run, or None when this writer has ended. Raises RunBusy when it is open here."""
+        with self._lock:
+            if self.ended:
+                return None
+            if run in self._records:
+                raise tables.busy(run, self._owner)
+            record = self._records[run] = Record(run)
+            if self._thread.ident is None:
+                self._thread.start()
+            return record
+
+    def records(self) -> list[Record]:
+        """The open runs."""
+        with self._lock:
+            return list(self._records.values())
+
+    async def create(self, record: Record) -> None:
+        """Make sure that the journal is usable and that no run has this id."""
+        await self._begin(record, self._check_new)
+
+    async def claim(self, record: Record) -> None:
+        """Take the run over, raising its epoch."""
+        await self._begin(record, self._take_over)
+
+    async def flush(self, record: Record) -> None:
+        """Return once all rows of the record are on disk."""
+        await self._ask(record)
+
+    async def commands(self, record: Record) -> list[tuple[int, bytes]]:
+        """The commands that wait for the run, with their ids."""
+        return await self._ask(record, lambda: self._commands(record))
+
+    async def release(self, record: Record) -> None:
+        """Flush, and give the run up. After the last one the thread is gone."""
+        await self._ask(record, release=True)
+
+    async def _begin(self, record: Record, do: Callable[[Record], None]) -> None:
+        try:
+            await self._ask(record, lambda: do(record))
+        except asyncio.CancelledError:  # it may yet succeed, with nobody there to give the run up
+            with suppress(JournalError):
+                self._submit(record, release=True).add_done_callback(_drop)
+            raise
+
+    async def _ask(self, record: Record, do: Callable[[], T] | None = None, release: bool = False) -> T:
+        try:
+            return await self._submit(record, do, release)
+        finally:
+            if self.ended:
+                self._thread.join()  # it had nothing left to do but wake us
+
+    def _submit(
+        self, record: Record, do: Callable[[], Any] | None = None, release: bool = False
+    ) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        with self._lock:
+            if self.ended:
+                raise tables.closed(record.run)
+            self._jobs.put(Job(record, do, release, loop, future))
+        return future
+
+    # --------------------------------------------------------------------------------------- the thread
+
+    def _work(self) -> None:
+        while True:
+            jobs = self._take()
+            answers = self._answer(jobs)
+            with self._lock:
+                self.ended = not self._records and self._jobs.empty()
+            _wake(jobs, answers)
+            if self.ended:
+                return
+            self._look_around()
+
+    def _take(self) -> list[Job]:
+        """All that has been asked for; nothing when it is time to look around."""
+        jobs: list[Job] = []
+        pause = max(0.0, min(self._next_beat, self._next_poll) - monotonic())
+        with suppress(Empty):
+            jobs.append(self._jobs.get(timeout=pause))
+            while True:
+                jobs.append(self._jobs.get_nowait())
+        return jobs
+
+    def _answer(self, jobs: list[Job]) -> list[Answer]:
+        flushes: dict[Record, bool] = {}
+        for job in jobs:
+            if job.do is None:
+                flushes[job.record] = job.release or flushes.get(job.record, False)
+        errors = self._flush(flushes)
+        return [
+            self._do(job.future, job.do) if job.do else Answer(job.future, None, errors.get(job.record))
+            for job in jobs
+        ]
+
+    def _do(self, future: asyncio.Future[Any], do: Callable[[], Any]) -> Answer:
+        try:
+            return Answer(future, do(), None)
+        except JournalError as error:
+            return Answer(future, None, error)
+        except Exception as error:  # noqa: BLE001 -- the thread serves other runs too
+            return Answer(future, None, explain(error, self._database.file))
+
+    def _flush(self, flushes: dict[Record, bool]) -> dict[Record, JournalError]:
+        """Commit these records together, giving up those marked True; returns the refusals."""
+        released = {record for record, release in flushes.items() if release}
+        leaving = released.issuperset(self.records())
+        try:
+            written, errors = self._commit(flushes, leaving)
+        except Exception as error:  # noqa: BLE001 -- as above
+            failure = error if isinstance(error, JournalError) else explain(error, self._database.file)
+            written, errors = {}, dict.fromkeys(flushes, failure)
+        for record, (number, count) in written.items():
+            record.number = number
+            del record.rows[:count]
+        for record, refusal in errors.items():
+            if isinstance(refusal, Fenced):
+                record.lost = refusal
+        for record in released:
+            self._forget(record)
+        return errors
+
+    def _commit(
+        self, flushes: dict[Record, bool], leaving: bool
+    ) -> tuple[dict[Record, tuple[int, int]], dict[Record, JournalError]]:
+        written: dict[Record, tuple[int, int]] = {}
+        errors: dict[Record, JournalError] = {}
+        work = {
+            record: release
+            for record, release in flushes.items()
+            if record.rows or (release and record.number)
+        }
+        if not work and not (leaving and self._signed_in):
+            return written, errors
+        with self._writing() as connection:
+            for record, release in work.items():
+                outcome = self._write_apart(connection, record, release)
+                if isinstance(outcome, JournalError):
+                    errors[record] = outcome
+                else:
+                    written[record] = outcome
+            if leaving:
+                sign_off(connection, self._owner)
+        self._signed_in = not leaving
+        self._committed()
+        return written, errors
+
+    def _write_apart(
+        self, connection: sqlite3.Connection, record: Record, release: bool
+    ) -> tuple[int, int] | JournalError:
+        """Write one record so that its failure leaves the others in the transaction alone."""
+        connection.execute("SAVEPOINT one")
+        try:
+            outcome = tables.write(connection, record, self._owner.id, release)
+        except Exception as error:  # while the transaction stands, any error is this run's own
+            if not connection.in_transaction:
+                raise
+            connection.execute("ROLLBACK TO one")
+            outcome = error if isinstance(error, JournalError) else explain(error, self._database.file)
+        connection.execute("RELEASE one")
+        return outcome
+
+    @contextmanager
+    def _writing(self) -> Generator[sqlite3.Connection]:
+        """A transaction in which this process is on record as an owner."""
+        with self._database.transaction() as connection:
+            if not self._signed_in:
+                beat(connection, self._owner)
+                forget_dead(connection, self._owner)
+            yield connection
+        self._signed_in = True
+
+    def _check_new(self, record: Record) -> None:
+        with self._opening(record), self._database.use() as connection:
+            tables.check_new(connection, record.run)
+
+    def _take_over(self, record: Record) -> None:
+        with self._opening(record):
+            with self._writing() as connection:
+                record.number, record.epoch = tables.take_over(connection, record.run, self._owner)
+            self._look_into_inbox()
+
+    @contextmanager
+    def _opening(self, record: Record) -> Generator[None]:
+        try:
+            yield
+        except BaseException:
+            self._forget(record)
+            raise
+
+    def _forget(self, record: Record) -> None:
+        with self._lock:
+            if self._records.get(record.run) is record:
+                del self._records[record.run]
+
+    # ------------------------------------------------------------------------------ heartbeat and inbox
+
+    def _look_around(self) -> None:
+        now = monotonic()
+        # Nobody waits for what is done here; should it fail for good, the next flush says so.
+        with suppress(JournalError):
+            if now >= self._next_beat:
+                self._next_beat = now + BEAT
+                self._beat()
+            if now >= self._next_poll:
+                self._next_poll = now + POLL
+                self._poll()
+
+    def _beat(self) -> None:
+        if self._signed_in:
+            with self._database.transaction() as connection:
+                beat(connection, self._owner)
+
+    def _poll(self) -> None:
+        with self._database.use() as connection:
+            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        seen = (self._database.openings, version)
+        if seen != self._seen:
+            self._look_into_inbox()
+            self._seen = seen
+
+    def _look_into_inbox(self) -> None:
+        with self._database.use() as connection:
+            waiting = tables.untaken(connection)
+        for record in self.records():
+            record.inbox = frozenset(waiting.get(record.number, ()))
+
+    def _commands(self, record: Record) -> list[tuple[int, bytes]]:
+        with self._database.use() as connection:
+            return tables.commands(connection, record.number)
+
+
+def _wake(jobs: list[Job], answers: list[Answer]) -> None:
+    loops: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
+    for job, answer in zip(jobs, answers, strict=True):
+        loops.setdefault(job.loop, []).append(answer)
+    for loop, its in loops.items():
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+            loop.call_soon_threadsafe(_deliver, its)
+
+
+def _deliver(answers: list[Answer]) -> None:
+    for future, result, error in answers:
+        if future.done():  # cancelled
+            continue
+        if error:
+            copy = type(error)(
+                error.message, error.hint
+            )  # several may wait for the same; each raises its own
+            copy.__cause__ = error.__cause__
+            future.set_exception(copy)
+        else:
+            future.set_result(result)
+
+
+def _drop(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()  # looked at, so that asyncio does not complain that nobody did
