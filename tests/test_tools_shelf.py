@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from outrider import Tool, ToolError
+
+from outrider import Context, Tool, ToolError
 from outrider_tools import files
 from outrider_tools.calculator import calculator
 from outrider_tools.files import file_tools
@@ -184,7 +185,7 @@ def test_many_hits_and_many_names_are_cut_and_say_so(root: Path) -> None:
     (root / "hits").write_text("a needle\n" * 500)
     found = reader(root, "search_files")("needle").splitlines()
     assert len(found) == files.MAX_HITS + 1
-    assert found[-1] == "... and more: use a longer text or a narrower pattern"
+    assert found[-1] == "(not all was searched: use a longer text or a narrower pattern)"
     for number in range(600):
         (root / f"many{number}").touch()
     names = reader(root, "list_files")("many*").splitlines()
@@ -248,12 +249,40 @@ def test_what_is_no_text_is_said(root: Path) -> None:
     )
 
 
+def test_a_search_through_too_much_stops_and_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_SEARCHED", 10)
+    found = reader(root, "search_files")("ahead")
+    assert found.splitlines()[0] == "docs/one.txt:2: second: Ahead"
+    assert "readme.md" not in found
+    assert "not all was searched" in found
+
+
+def test_a_listing_of_too_much_stops_and_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_VISITED", 1)
+    assert reader(root, "list_files")() == "readme.md (21 bytes)\n(only the first 1 files were looked at)"
+
+
+def test_names_that_would_break_a_line_are_quoted(root: Path) -> None:
+    (root / "two\nlines").touch()
+    assert "'two\\nlines' (0 bytes)" in reader(root, "list_files")()
+
+
 def test_a_missing_root_is_said(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="cannot be read: No such file"):
         reader(tmp_path / "gone", "list_files")()
 
 
 # ------------------------------------------------------------------------------------------ both
+
+
+def test_a_call_as_a_model_writes_it(root: Path) -> None:
+    context: Context[None] = Context(deps=None)
+    assert calculator.invoke('{"expression": "6 times 7"}', context) == "42"
+    assert (
+        reader(root, "read_file").invoke('{"path": "docs/one.txt", "first_line": 2}', context)
+        == "second: Ahead\n"
+    )
+    assert reader(root, "list_files").invoke("", context).endswith("readme.md (21 bytes)")
 
 
 def test_effects_and_labels() -> None:

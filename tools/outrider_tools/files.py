@@ -25,6 +25,8 @@ MAX_LINE = 200
 """Most characters that a search shows of a line."""
 MAX_VISITED = 20_000
 """Most files that one list or search looks at."""
+MAX_SEARCHED = 50_000_000
+"""Most characters that one search goes through."""
 
 
 def file_tools(root: str | Path = ".", *, hidden: bool = False) -> list[Tool[..., Any]]:
@@ -109,25 +111,23 @@ class Folder:
         if not text:
             raise ToolError("The text to look for is empty.")
         names, notes = self._matching(pattern)
+        wanted = text.casefold()
         hits: list[str] = []
-        unread = 0
+        unread = searched = 0
         for name in names:
             try:
-                lines = self._text(name).splitlines()
+                content = self._text(name)
             except ToolError:
                 unread += 1
                 continue
-            hits += [
-                f"{_shown(name)}:{number}: {line.strip()[:MAX_LINE]}"
-                for number, line in enumerate(lines, 1)
-                if text.casefold() in line.casefold()
-            ]
-            if len(hits) > MAX_HITS:
-                hits[MAX_HITS:] = ["... and more: use a longer text or a narrower pattern"]
+            hits += _hits(name, content, wanted)
+            searched += len(content)
+            if len(hits) > MAX_HITS or searched > MAX_SEARCHED:
+                notes.append("(not all was searched: use a longer text or a narrower pattern)")
                 break
         if unread:
             notes.append(f"({unread} files were left out: too large, or no UTF-8 text)")
-        return "\n".join([*(hits or [f"No line contains {text!r}."]), *notes])
+        return "\n".join([*(hits[:MAX_HITS] or [f"No line contains {text!r}."]), *notes])
 
     def _matching(self, pattern: str) -> tuple[list[str], list[str]]:
         """The names that match, and what there is to say about the search for them."""
@@ -186,6 +186,14 @@ class Folder:
         if not real.is_file():
             raise ToolError(f"{path!r} is not a plain file.")
         return real
+
+
+def _hits(name: str, content: str, wanted: str) -> list[str]:
+    return [
+        f"{_shown(name)}:{number}: {line.strip()[:MAX_LINE]}"
+        for number, line in enumerate(content.splitlines(), 1)
+        if wanted in line.casefold()
+    ]
 
 
 def _shown(name: str) -> str:
