@@ -52,7 +52,7 @@ clean:  ## remove .venv, caches and builds
 .venv/run .venv/dev: .venv/%: requirements/%.txt pyproject.toml | .venv/python
 	@$(BIN)/python -c 'import ctypes, sys; sys.platform == "linux" and ctypes.CDLL("libgomp.so.1")' 2>/dev/null \
 		|| $(call STOP,libgomp.so.1 is missing (the local model needs it); install it: apt-get install libgomp1)
-	@echo "outrider: installing $< into .venv (once, about 100 MB)" >&2
+	@echo "outrider: installing $< into .venv (once; takes about a minute)" >&2
 	@$(INSTALL) $<
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch .venv/run $@  # what the tests need holds all that running needs
