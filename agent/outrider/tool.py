@@ -128,6 +128,9 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
     context: tuple[str, ...] = ()
     """The parameters that get the Context."""
 
+    def __repr__(self) -> str:
+        return f"<tool {self.name}>"
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself: nothing is checked, bounded or recorded."""
         return self.function(*args, **kwargs)
@@ -283,14 +286,14 @@ def _checker(
 
 
 def _check_kind(function: object) -> None:
-    name = getattr(function, "__name__", repr(function))
     if isinstance(function, Tool):
-        raise SetupError(f"{name} is a tool already", "Make it of the function: tool(it.function, ...).")
+        raise SetupError(f"{function.name} is a tool already", "Make another: tool(it.function, ...).")
+    name = getattr(function, "__name__", repr(function))
     if isinstance(function, type):
         raise SetupError(f"{name} is a class", f"Make a function that takes it: @tool(parameters={name}).")
     if not callable(function):
         raise SetupError(
-            f"{name} cannot be called", "Decorate a function; @tool goes above @staticmethod's own line."
+            f"{name} cannot be called", "Decorate a function, below @staticmethod or @classmethod."
         )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise SetupError(f"{name} yields, and a tool returns one result", "Return a list.")

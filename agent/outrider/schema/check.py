@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from outrider.errors import SetupError
-from outrider.schema.problems import at_most, explain, violation
+from outrider.schema.problems import explain, violations
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -164,8 +164,11 @@ class SchemaChecker:
 
     def problems(self, instance: object) -> tuple[str, ...]:
         """What is wrong with a decoded JSON value; empty when it fits."""
-        found = self._validator.iter_errors(cast(Any, instance))  # pyright: ignore[reportUnknownMemberType]
-        return at_most(line for error in found for line in violation(error))
+        errors = self._validator.iter_errors(cast(Any, instance))  # pyright: ignore[reportUnknownMemberType]
+        try:
+            return violations(errors)
+        except RecursionError:
+            return ("$: nested too deeply, or the schema refers to itself without end",)
 
     def check(self, text: str | bytes | Raw) -> Checked[Any] | Mismatch:
         """The decoded JSON value, or what is wrong with it."""
@@ -195,7 +198,7 @@ def _decode(text: str | bytes | Raw) -> Any:
     """The decoded JSON, or a Mismatch. Stricter than Pydantic's parser: NaN and Infinity are no JSON."""
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         return Mismatch((f"not valid JSON: {str(error).removeprefix('JSON is malformed: ')}",))
     except RecursionError:
         return Mismatch(("not valid JSON: nested too deeply",))

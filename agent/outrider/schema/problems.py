@@ -45,26 +45,33 @@ _SUBJECT = re.compile(
 )
 
 
+Path = Sequence[str | int]
+Found = tuple[Path, str, str]
+"""Where, the value seen (or nothing), and the rule it breaks."""
+
+
 def explain(error: "ValidationError", instance: object) -> tuple[str, ...]:
-    """One line for each thing Pydantic found wrong with ``instance``, the decoded JSON."""
-    return at_most(
-        _line(_real_path(item["loc"], instance, item["type"]), item["type"], item["msg"], item["input"])
+    """One line for each value that Pydantic found wrong in ``instance``, the decoded JSON."""
+    return _lines(
+        _found(_real_path(item["loc"], instance, item["type"]), item["type"], item["msg"], item["input"])
         for item in error.errors(include_url=False, include_context=False)
     )
 
 
-def _line(path: Sequence[str | int], kind: str, message: str, value: object) -> str:
+def _found(path: Path, kind: str, message: str, value: object) -> Found:
     if kind == "missing":
-        return f"{_path(path)}: is missing"
+        return path, "", "is missing"
     if kind == "extra_forbidden":
-        return f"{_path(path)}: there is no such property"
+        return path, "", "there is no such property"
     if kind in _RULES:
-        return f"{_path(path)}: {_shown(value)} {_RULES[kind]}"
-    rule = _SUBJECT.sub("", message.removeprefix("Value error, ").removeprefix("Assertion failed, "))
-    return f"{_path(path)}: {_shown(value)}{' ' if rule != message and rule[:6] == 'should' else ': '}{rule}"
+        return path, _shown(value), _RULES[kind]
+    rule, says_should = _SUBJECT.subn("", message)
+    if not says_should:
+        rule = "does not fit: " + rule.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return path, _shown(value), rule
 
 
-def _real_path(loc: Sequence[str | int], instance: object, kind: str) -> list[str | int]:
+def _real_path(loc: Path, instance: object, kind: str) -> list[str | int]:
     """Pydantic's location without its own words for the members of a union, which no JSON path has."""
     path: list[str | int] = []
     for step in loc:
@@ -80,29 +87,58 @@ def _real_path(loc: Sequence[str | int], instance: object, kind: str) -> list[st
     return [*path, loc[-1]] if kind == "missing" else path
 
 
-def violation(error: "SchemaViolation") -> Iterator[str]:
-    """The lines of one error of jsonschema."""
+def violations(errors: "Iterable[SchemaViolation]") -> tuple[str, ...]:
+    """One line for each value that jsonschema found wrong."""
+    return _lines(found for error in errors for found in _violation(error))
+
+
+def _violation(error: "SchemaViolation") -> Iterator[Found]:
     from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType]
 
     if error.context:  # some anyOf or oneOf: the branch that came nearest says more than "none fits"
-        error = cast("SchemaViolation", best_match([error]))
+        nearest = cast("SchemaViolation", best_match([error]))
+        if nearest.context and all(branch.validator == "type" for branch in nearest.context):
+            for branch in nearest.context:
+                yield from _violation(branch)
+            return
+        error = nearest
     value, rule = cast(Any, error.instance), cast(Any, error.validator_value)
     path = list(error.absolute_path)
     match error.validator:
         case "required":
-            yield from (f"{_path([*path, name])}: is missing" for name in rule if name not in value)
+            yield from (([*path, name], "", "is missing") for name in rule if name not in value)
+        case "additionalProperties" if rule is False:
+            names = _forbidden(value, cast(dict[str, Any], error.schema))
+            yield from (([*path, name], "", "there is no such property") for name in names)
         case "type":
             names = [rule] if isinstance(rule, str) else cast(list[str], rule)
-            yield f"{_path(path)}: {_shown(value)} is not {' or '.join(_WORDS[name] for name in names)}"
+            yield path, _shown(value), f"is not {' or '.join(_WORDS[name] for name in names)}"
         case _:
-            yield f"{_path(path)}: {error.message.replace(repr(value), _shown(value), 1)}"
+            yield path, _shown(value), error.message.replace(repr(value), "", 1).strip()
 
 
-def at_most(lines: Iterable[str]) -> tuple[str, ...]:
-    """These lines, none twice, and no more than MOST_PROBLEMS of them."""
-    kept = list(dict.fromkeys(lines))
-    more = len(kept) - MOST_PROBLEMS
-    return tuple(kept) if more <= 0 else (*kept[:MOST_PROBLEMS], f"and {more} more problems")
+def _forbidden(value: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    return [name for name in value if name not in known and not any(re.search(p, name) for p in patterns)]
+
+
+def _lines(found: Iterable[Found]) -> tuple[str, ...]:
+    """A line for each value, with every rule it breaks; values in the order in which they were found."""
+    rules: dict[str, list[str]] = {}
+    for path, value, rule in found:
+        known = rules.setdefault(f"{_path(path)}: {value}".rstrip(), [])
+        if rule not in known:
+            known.append(rule)
+    lines = [f"{subject} {_joined(broken)}" for subject, broken in rules.items()]
+    more = len(lines) - MOST_PROBLEMS
+    return tuple(lines) if more <= 0 else (*lines[:MOST_PROBLEMS], f"and {more} more problems")
+
+
+def _joined(rules: list[str]) -> str:
+    """The branches of a union each say what a value is not; together: ``is not an integer or null``."""
+    kinds = [rule.removeprefix("is not ") for rule in rules if rule.startswith("is not ")]
+    others = [rule for rule in rules if not rule.startswith("is not ")]
+    return "; ".join([f"is not {' or '.join(kinds)}", *others] if kinds else others)
 
 
 def _path(steps: Iterable[str | int]) -> str:
