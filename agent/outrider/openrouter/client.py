@@ -83,6 +83,10 @@ class OpenRouter:
         else:
             yield self._failed(request, failure, merger)
 
+    async def ready(self) -> None:
+        """Load the SDK and make the connection pool; connects to nothing. Raises SetupError without an API key."""
+        await self._line()
+
     async def close(self) -> None:
         """Give back the connections of this event loop, unless other models use them too."""
         if _transport is not None:
