@@ -265,7 +265,7 @@ class Merger:
 
 
 def _begins_another(piece: _CallPart, call: _Call) -> bool:
-    """Some providers give all calls one index, or none: then another id and name after whole arguments tell."""
+    """Some providers give all calls one index, or none: another id and name after whole arguments tell."""
     other = _string(piece.id)
     if not (other and call.id and other != call.id and piece.function and piece.function.name):
         return False

@@ -3,7 +3,8 @@
     with FakeOpenRouter(["Hello."]) as server:
         model = OpenRouter(settings=Settings(base_url=server.base_url, api_key="any"))
 
-It runs in a thread of its own, so that tests with and without an event loop use it alike (``async with`` works too).
+It runs in a thread of its own, so that tests with and without an event loop use it alike (``async with``
+works too).
 """
 
 import asyncio
@@ -23,15 +24,17 @@ PATIENCE = 60.0
 class FakeReply(Struct, frozen=True, kw_only=True):
     """What the server answers to one request.
 
-    A reply of the model: ``text``, ``reasoning``, ``calls`` as (name, arguments) with arguments as a dict or as text,
-    ``cost`` in dollars or None, ``usage`` fields besides, ``finish`` (else what fits), ``piece`` characters a chunk.
-    It is streamed with comment lines if the request asks for a stream, else one JSON object; ``stream`` overrules.
+    A reply of the model: ``text``, ``reasoning``, ``calls`` as (name, arguments) with arguments as a dict
+    or as text, ``cost`` in dollars or None, ``usage`` fields besides, ``finish`` (else what fits),
+    ``piece`` characters a chunk. It is streamed with a comment line if the request asks for a stream, else
+    one JSON object; ``stream`` overrules that.
 
-    ``chunks`` replaces the streamed JSON chunks by your own, ``body`` all of the reply by bytes (a list is sent
-    piece by piece). ``status`` and ``error`` (its ``error`` object, or a message) make an HTTP error.
+    ``chunks`` replaces the streamed JSON chunks by your own, ``body`` all of the reply by bytes (a list is
+    sent piece by piece). ``status`` and ``error`` (its ``error`` object, or a message) make an HTTP error.
 
-    ``delay`` seconds pass before each piece; ``hold`` is awaited before the piece with number ``hold_at`` (from 0);
-    with ``drop`` the connection is cut instead of ended, after ``drop_at`` pieces if given.
+    ``delay`` seconds pass before each piece; ``hold`` is awaited before the piece number ``hold_at`` (from
+    0; -1 is the head). With ``drop`` the connection is cut instead of ended; ``drop_at`` cuts it after so many
+    pieces.
     """
 
     text: str = ""
@@ -68,10 +71,10 @@ Script = Iterable[FakeReply | str] | Callable[[dict[str, Any]], FakeReply | str]
 
 
 class FakeOpenRouter:
-    """The server. ``script`` is a list of replies, in order, or a function from the request's JSON to a reply.
+    """The server. ``script`` is a list of replies, in order, or a function from the body's JSON to a reply.
 
-    A str is a reply with that text. When the script is over, requests get an HTTP error that says so. A function is
-    called in the server's thread.
+    A str is a reply with that text. When the script is over, requests get an HTTP error that says so. A
+    function is called in the server's thread.
     """
 
     def __init__(self, script: Script = (), model: str = "qwen/qwen3-14b-04-28") -> None:
@@ -173,8 +176,8 @@ class FakeOpenRouter:
         kind, pieces = _pieces(reply, request.json, self._model, len(self.requests))
         head = {"Content-Type": kind, "Transfer-Encoding": "chunked", **reply.headers}
         lines = [f"HTTP/1.1 {reply.status} Fake", *(f"{name}: {value}" for name, value in head.items())]
-        writer.write("\r\n".join((*lines, "", "")).encode())
-        sending = asyncio.create_task(_send(reply, pieces, writer))
+        first = "\r\n".join((*lines, "", "")).encode()
+        sending = asyncio.create_task(_send(reply, first, pieces, writer))
         leaving = asyncio.create_task(reader.read(1))  # a client has nothing to say while it is answered
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -214,16 +217,21 @@ async def _read(reader: asyncio.StreamReader) -> FakeRequest | None:
     return FakeRequest(method, path, headers, body, known)
 
 
-async def _send(reply: FakeReply, pieces: Sequence[bytes], writer: asyncio.StreamWriter) -> bool:
+async def _held(reply: FakeReply, number: int) -> None:
+    if reply.hold is not None and number == reply.hold_at:
+        while not reply.hold.is_set():  # noqa: ASYNC110 (set by another thread)
+            await asyncio.sleep(0.005)
+
+
+async def _send(reply: FakeReply, head: bytes, pieces: Sequence[bytes], writer: asyncio.StreamWriter) -> bool:
+    await _held(reply, -1)
+    writer.write(head)
     for number, piece in enumerate(pieces):
         if number == reply.drop_at:
             break
         if reply.delay:
             await asyncio.sleep(reply.delay)
-        if reply.hold is not None and number == reply.hold_at:
-            await writer.drain()
-            while not reply.hold.is_set():  # set by another thread
-                await asyncio.sleep(0.005)
+        await _held(reply, number)
         if piece:
             writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             await writer.drain()
