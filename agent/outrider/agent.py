@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
 from typing import Any, Generic, Literal, Self, overload
 
 import msgspec
@@ -374,7 +374,10 @@ def _new_id() -> str:
     return "".join(secrets.choice(alphabet) for _ in range(10))
 
 
+@cache
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("outrider")
     except PackageNotFoundError:

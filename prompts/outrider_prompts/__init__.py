@@ -7,24 +7,25 @@
 """
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+_FOLDER = Path(__file__).parent
+
 
 def names() -> tuple[str, ...]:
     """The names of all prompts, sorted."""
-    found = (entry.name for entry in files(__name__).iterdir())
-    return tuple(sorted(name.removesuffix(".md") for name in found if name.endswith(".md")))
+    return tuple(sorted(file.stem for file in _FOLDER.glob("*.md")))
 
 
 @cache
 def _template(name: str) -> "Template":
     from jinja2 import Environment, StrictUndefined
 
-    _, _, body = (files(__name__) / f"{name}.md").read_text("utf-8").split("---\n", 2)
+    _, _, body = (_FOLDER / f"{name}.md").read_text("utf-8").split("---\n", 2)
     # These texts go to a model, not to a browser: escaping HTML would change them.
     environment = Environment(undefined=StrictUndefined, autoescape=False)
     return environment.from_string(body.strip())

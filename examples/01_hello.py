@@ -1,0 +1,25 @@
+# make run   (or: python examples/01_hello.py MODEL, where MODEL may be local)
+"""A task, a tool, and an answer of the declared type."""
+
+import os
+import sys
+
+from outrider import Agent
+from outrider_tools.calculator import calculator
+from pydantic import BaseModel
+
+
+class Answer(BaseModel):
+    expression: str
+    result: float
+
+
+MODEL = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUTRIDER_MODEL", "qwen/qwen3-14b")
+
+agent = Agent(MODEL, tools=[calculator], output=Answer)
+result = agent.run_sync("What is 23*19+7?")
+
+for message in result.messages:
+    print(message)
+print(result.output)
+print(result)
