@@ -104,7 +104,7 @@ class Database:
             self._disconnect()
 
     def _current(self) -> sqlite3.Connection | None:
-        """The open connection, unless somebody has deleted its file: SQLite would go on writing to nowhere."""
+        """The open connection, unless its file has been deleted: SQLite would go on writing to nowhere."""
         if self._connection and _identity(self.file) != self._identity:
             self._disconnect()
         return self._connection

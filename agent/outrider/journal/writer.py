@@ -33,7 +33,6 @@ class Job(NamedTuple):
     record: Record
     do: Callable[[], Any] | None
     release: bool
-    loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
 
 
@@ -123,12 +122,11 @@ class Writer:
     def _submit(
         self, record: Record, do: Callable[[], Any] | None = None, release: bool = False
     ) -> asyncio.Future[Any]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         with self._lock:
             if self.ended:
                 raise tables.closed(record.run)
-            self._jobs.put(Job(record, do, release, loop, future))
+            self._jobs.put(Job(record, do, release, future))
         return future
 
     # --------------------------------------------------------------------------------------- the thread
@@ -139,7 +137,7 @@ class Writer:
             answers = self._answer(jobs)
             with self._lock:
                 self.ended = not self._records and self._jobs.empty()
-            _wake(jobs, answers)
+            _wake(answers)
             if self.ended:
                 return
             self._look_around()
@@ -155,15 +153,15 @@ class Writer:
         return jobs
 
     def _answer(self, jobs: list[Job]) -> list[Answer]:
+        # A claim and, its caller having been cancelled, the release of it may come together: first the one.
+        answers = [self._do(job.future, job.do) for job in jobs if job.do]
         flushes: dict[Record, bool] = {}
         for job in jobs:
-            if job.do is None:
+            if not job.do:
                 flushes[job.record] = job.release or flushes.get(job.record, False)
         errors = self._flush(flushes)
-        return [
-            self._do(job.future, job.do) if job.do else Answer(job.future, None, errors.get(job.record))
-            for job in jobs
-        ]
+        answers += [Answer(job.future, None, errors.get(job.record)) for job in jobs if not job.do]
+        return answers
 
     def _do(self, future: asyncio.Future[Any], do: Callable[[], Any]) -> Answer:
         try:
@@ -302,10 +300,10 @@ class Writer:
             return tables.commands(connection, record.number)
 
 
-def _wake(jobs: list[Job], answers: list[Answer]) -> None:
+def _wake(answers: list[Answer]) -> None:
     loops: dict[asyncio.AbstractEventLoop, list[Answer]] = {}
-    for job, answer in zip(jobs, answers, strict=True):
-        loops.setdefault(job.loop, []).append(answer)
+    for answer in answers:
+        loops.setdefault(answer.future.get_loop(), []).append(answer)
     for loop, its in loops.items():
         with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
             loop.call_soon_threadsafe(_deliver, its)
