@@ -9,7 +9,8 @@ COMPILE := uv pip compile pyproject.toml --quiet --upgrade --universal --python-
 	--no-emit-index-url --no-header --no-annotate --extra local
 STOP = { echo "outrider: $(1)" >&2; exit 2; }
 
-export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1  # else it asks the network for a newer version
+# Otherwise pyright asks the network for a newer version.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format pins clean

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -129,6 +130,32 @@ def test_importing_outrider_loads_nothing_heavy() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert not done.stdout.split(), f"import outrider loads {done.stdout}"
+
+
+@pytest.mark.parametrize(
+    ("lacks", "line"),
+    [
+        ("version_info", "older than 3.11"),
+        ("ensurepip", "apt-get install python3-venv"),
+        ("libgomp", "apt-get install libgomp1"),
+    ],
+)
+def test_make_names_the_part_of_the_system_that_is_missing(tmp_path: Path, lacks: str, line: str) -> None:
+    if not shutil.which("make"):
+        need("make")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    python = tmp_path / "python"
+    script = ["#!/bin/sh", f'case "$*" in *{lacks}*) exit 1;; esac']
+    script.append('case "$*" in "-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python;; esac')
+    python.write_text("\n".join(script))
+    python.chmod(0o755)
+    run = ["make", "run", f"PYTHON={python}"]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(run, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert line in done.stderr.splitlines()[0]
 
 
 def need(what: str) -> None:
