@@ -760,6 +760,23 @@ async def test_a_locked_database_keeps_what_was_appended(
     await log.close()
 
 
+async def test_a_close_that_failed_does_not_hold_the_run_for_ever(
+    journal: SQLiteJournal, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "PATIENCE", 0.05)
+    log = await run_with(journal, "one")
+    note(log, 2)
+    with closing(sqlite3.connect(home / "journal.db", isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match="locked"):
+            await log.close()
+    assert [line.live for line in await journal.runs()] == [False]
+    log = await journal.claim("one")
+    assert len(log.entries) == 1
+    await log.close()
+    assert sql(home, "SELECT id FROM owner") == []
+
+
 async def test_a_full_disk(journal: SQLiteJournal, home: Path) -> None:
     code = """
 import resource

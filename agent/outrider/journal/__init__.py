@@ -1,8 +1,8 @@
 """Where runs are kept: the contract every store keeps, and nothing of any store.
 
 A run is a list of entries, appended in order by its one owner. *Appended* means given to the store, in order,
-before the run goes on; *flushed* means on disk. Other processes see what is flushed, and talk to the owner only
-through the inbox. Whoever claims a run raises its epoch; an append under an older epoch is refused.
+before the run goes on; *flushed* means on disk. Other processes see what is flushed, and talk to the owner
+only through the inbox. Whoever claims a run raises its epoch; an append under an older epoch is refused.
 """
 
 from typing import Protocol
@@ -57,15 +57,19 @@ class Log(Protocol):
         ...
 
     async def flush(self) -> None:
-        """Return once everything appended is on disk. Raises Fenced when another process owns the run."""
+        """Return once everything appended is on disk.
+
+        Raises Fenced when another process owns the run. Raises JournalError when the store fails; what was
+        appended is then kept, and the next flush tries again.
+        """
         ...
 
     async def commands(self) -> list[tuple[int, AnyCommand]]:
-        """The commands in the inbox that no recorded event has taken, oldest first, with their ids (from 1)."""
+        """The commands that no appended event has taken, oldest first, with their ids (from 1)."""
         ...
 
     async def close(self) -> None:
-        """Flush, and give the run up so that others may claim it."""
+        """Flush, and give the run up so that others may claim it. Closing again does nothing."""
         ...
 
 
@@ -73,11 +77,14 @@ class Journal(Protocol):
     """A store of runs. All methods raise JournalError with a hint when the store cannot be used."""
 
     async def create(self, run: str) -> Log:
-        """Begin a new run and own it. Raises JournalError when the id is taken."""
+        """Begin a new run and own it; others see it from its first flush on.
+
+        Raises JournalError when the id is taken; of two that take it at once, the later does at its flush.
+        """
         ...
 
     async def claim(self, run: str) -> Log:
-        """Own an existing run, raising its epoch. Raises RunNotFound, or RunBusy while a living process owns it."""
+        """Own an existing run, raising its epoch. Raises RunNotFound, or RunBusy while its owner lives."""
         ...
 
     async def read(self, run: str, after: int = 0) -> list[Entry]:
@@ -89,7 +96,7 @@ class Journal(Protocol):
         ...
 
     async def find(self, prefix: str) -> str:
-        """The one run whose id begins so. Raises RunNotFound, naming the candidates when there are several."""
+        """The one run whose id begins so. Raises RunNotFound, naming candidates when there are several."""
         ...
 
     async def tell(self, run: str, command: Command) -> int:

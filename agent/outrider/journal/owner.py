@@ -35,6 +35,10 @@ class Owner(Struct, frozen=True):
     """Start time of the process, in clock ticks since boot."""
 
 
+at_work: set[str] = set()
+"""Ids of this process's own owners that still have a writer."""
+
+
 def this_process() -> Owner:
     """This process, under a new id."""
     try:
@@ -103,6 +107,8 @@ def is_void(owner: Owner, here: Owner, age: float) -> bool:
 
 
 def _lives(owner: Owner) -> bool:
+    if owner.pid == os.getpid() and owner.started == _look(owner.pid)[1]:
+        return owner.id in at_work  # if not, it failed to sign off
     try:
         os.kill(owner.pid, 0)
     except ProcessLookupError:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from outrider.errors import Fenced, JournalError
 from outrider.journal import tables
 from outrider.journal.database import Database, explain
-from outrider.journal.owner import BEAT, beat, forget_dead, sign_off, this_process
+from outrider.journal.owner import BEAT, at_work, beat, forget_dead, sign_off, this_process
 from outrider.journal.tables import Record
 
 POLL = 0.5
@@ -51,6 +51,7 @@ class Writer:
         self.ended = False
         self._committed = committed
         self._owner = this_process()
+        at_work.add(self._owner.id)
         self._signed_in = False
         self._records: dict[str, Record] = {}
         self._jobs: SimpleQueue[Job] = SimpleQueue()
@@ -137,6 +138,8 @@ class Writer:
             answers = self._answer(jobs)
             with self._lock:
                 self.ended = not self._records and self._jobs.empty()
+            if self.ended:
+                at_work.discard(self._owner.id)
             _wake(answers)
             if self.ended:
                 return
