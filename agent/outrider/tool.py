@@ -149,15 +149,14 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
 
         Numbers given as strings pass where the type asks for numbers; ``canonical`` has them as numbers.
         """
-        text = bytes(arguments) if isinstance(arguments, Raw) else arguments
-        return self.checker.check(text if text.strip() else "{}")
+        return self.checker.check(_or_none(arguments))
 
     def bind(self, arguments: str | bytes | Raw, context: Context[Any]) -> dict[str, Any]:
         """The keyword arguments of one call. Raises ToolError when the arguments do not fit."""
-        checked = self.check(arguments)
-        if isinstance(checked, BadArguments):
-            raise ToolError("; ".join(checked.problems))
-        given: dict[str, Any] = {self.whole: checked.value} if self.whole else checked.value
+        value = self.checker.read(_or_none(arguments))
+        if isinstance(value, BadArguments):
+            raise ToolError("; ".join(value.problems))
+        given: dict[str, Any] = {self.whole: value} if self.whole else value
         return given | dict.fromkeys(self.context, context)
 
     def invoke(self, arguments: str | bytes | Raw, context: Context[Any]) -> R:
@@ -191,6 +190,11 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
             raise ToolError(
                 f"{self.name} ran, but its result, a {kind}, cannot be shown: {reason}"
             ) from error
+
+
+def _or_none(arguments: str | bytes | Raw) -> str | bytes:
+    text = bytes(arguments) if isinstance(arguments, Raw) else arguments
+    return text if text.strip() else "{}"
 
 
 @overload

@@ -51,6 +51,10 @@ class Checker(Protocol[T_co]):
         """The value this text stands for, or what is wrong with it. Raises SetupError as ``schema`` does."""
         ...
 
+    def read(self, text: str | bytes | Raw) -> T_co | Mismatch:
+        """As ``check``, without the canonical JSON: half the work for a text checked before."""
+        ...
+
 
 @overload
 def checker_for(kind: type[T]) -> Checker[T]: ...
@@ -108,17 +112,24 @@ class TypeChecker(Generic[T]):
             raise _no_schema(self.kind, error) from error
 
     def check(self, text: str | bytes | Raw) -> Checked[T] | Mismatch:
-        """The value this text stands for, or what is wrong with it."""
-        from pydantic import ValidationError
-
+        """The value this text stands for with its canonical JSON, or what is wrong with it."""
         instance = _decode(text)
+        value = self._validate(text, instance)
+        return value if isinstance(value, Mismatch) else Checked(value, self._canonical(value, instance))
+
+    def read(self, text: str | bytes | Raw) -> T | Mismatch:
+        """The value this text stands for, or what is wrong with it."""
+        return self._validate(text, _decode(text))
+
+    def _validate(self, text: str | bytes | Raw, instance: Any) -> T | Mismatch:
+        from pydantic_core import ValidationError
+
         if isinstance(instance, Mismatch):
             return instance
         try:
-            value = self._adapter.validate_json(bytes(text) if isinstance(text, Raw) else text)
+            return self._adapter.validate_json(bytes(text) if isinstance(text, Raw) else text)
         except ValidationError as error:
             return Mismatch(explain(error, instance))
-        return Checked(value, self._canonical(value, instance))
 
     def _canonical(self, value: T, instance: Any) -> Raw:
         """The JSON of the value or, where that does not lead back to it, of what was written.
@@ -171,13 +182,16 @@ class SchemaChecker:
             return ("$: nested too deeply, or the schema refers to itself without end",)
 
     def check(self, text: str | bytes | Raw) -> Checked[Any] | Mismatch:
-        """The decoded JSON value, or what is wrong with it."""
+        """The decoded JSON value with its canonical JSON, or what is wrong with it."""
+        value = self.read(text)
+        return value if isinstance(value, Mismatch) else Checked(value, _compact(value))
+
+    def read(self, text: str | bytes | Raw) -> Any:
+        """The decoded JSON value, or a Mismatch."""
         instance = _decode(text)
-        if isinstance(instance, Mismatch):
-            return instance
-        if problems := self.problems(instance):
+        if not isinstance(instance, Mismatch) and (problems := self.problems(instance)):
             return Mismatch(problems)
-        return Checked(instance, _compact(instance))
+        return instance
 
 
 def check_schema(schema: Mapping[str, Any]) -> SchemaChecker:
