@@ -1,0 +1,101 @@
+"""Where a process dies: it counts the steps it takes and kills itself at the one it was given."""
+
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from crash.facts import ANY, Point
+from outrider.events import AnyCommand, Command, Entry
+from outrider.journal import Journal, Log, Summary, Totals
+
+Reach = Callable[[str], None]
+
+
+class Fuse:
+    """Counts steps by name, from any thread. At ``point`` the process gets a SIGKILL: nothing is tidied up."""
+
+    def __init__(self, point: Point | None) -> None:
+        self.passed: list[Point] = []
+        self._point = point
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def reach(self, step: str) -> None:
+        """Take one more step of this name; does not return from the last one."""
+        with self._lock:
+            self._counts.update((step, ANY))
+            here = Point(step, self._counts[step])
+            self.passed.append(here)
+            if self._point in (here, Point(ANY, self._counts[ANY])):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class FusedLog:
+    """A log with a step before and after everything that changes it."""
+
+    def __init__(self, log: Log, reach: Reach) -> None:
+        self._log = log
+        self._reach = reach
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return self._log.entries
+
+    @property
+    def mail(self) -> bool:
+        return self._log.mail
+
+    def append(self, entry: Entry, body: bytes, totals: Totals | None = None) -> None:
+        self._reach("before append")
+        self._log.append(entry, body, totals)
+        self._reach("after append")
+
+    async def flush(self) -> None:
+        self._reach("before flush")
+        await self._log.flush()
+        self._reach("after flush")
+
+    async def commands(self) -> list[tuple[int, AnyCommand]]:
+        return await self._log.commands()
+
+    async def close(self) -> None:
+        self._reach("before close")
+        await self._log.close()
+        self._reach("after close")
+
+
+class FusedJournal:
+    """A journal whose logs have steps, as has the claiming of a run."""
+
+    def __init__(self, journal: Journal, reach: Reach) -> None:
+        self._journal = journal
+        self._reach = reach
+
+    async def create(self, run: str) -> Log:
+        log = await self._journal.create(run)
+        self._reach("after create")
+        return FusedLog(log, self._reach)
+
+    async def claim(self, run: str) -> Log:
+        log = await self._journal.claim(run)
+        self._reach("after claim")
+        return FusedLog(log, self._reach)
+
+    async def read(self, run: str, after: int = 0) -> list[Entry]:
+        return await self._journal.read(run, after)
+
+    async def runs(self, limit: int = 50) -> list[Summary]:
+        return await self._journal.runs(limit)
+
+    async def find(self, prefix: str) -> str:
+        return await self._journal.find(prefix)
+
+    async def tell(self, run: str, command: Command) -> int:
+        number = await self._journal.tell(run, command)
+        self._reach("after tell")
+        return number
+
+    async def close(self) -> None:
+        await self._journal.close()

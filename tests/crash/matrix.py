@@ -1,0 +1,152 @@
+"""The warm process: it imports everything once, then forks one life after the other and lets them be killed.
+
+``python -m crash.matrix FOLDER SHARE`` writes the facts to FOLDER/facts.json; SHARE is the part of the points that
+are tried, 1 for all of them and 5 for a fifth. It has no thread and no event loop of its own, so that a fork is safe.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from crash.facts import ANY, Life, Matrix, Plan, Point, Trial
+from crash.fuse import Fuse
+from crash.scenes import SCENES, World, live
+
+WATCHDOG_SECONDS = 60
+"""A life that takes longer is stuck."""
+
+MOST_LIVES_AFTER = 6
+"""How many undisturbed lives a run may need to come to its end."""
+
+STORMS = 20
+STORM_DEATHS = 6
+
+
+def fork(work: Callable[[], None]) -> int:
+    """Do the work in a child of this process; returns its pid. The child exits with 1 when it raises."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:  # noqa: BLE001 - whatever it is, the child must not go on as its parent
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def one_life(plan: Plan, folder: Path, number: int) -> Life:
+    """A process that works on the run until its point, or until the run rests."""
+    death = plan.deaths[number] if number < len(plan.deaths) else None
+    told = folder / f"life-{number}.json"
+
+    def work() -> None:
+        signal.alarm(WATCHDOG_SECONDS)
+        life = asyncio.run(live(SCENES[plan.scene], folder, number, death))
+        told.write_bytes(msgspec.json.encode(life))
+
+    _, status = os.waitpid(fork(work), 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return Life(killed=True)
+    if status:
+        raise RuntimeError(f"{plan}: life {number} failed with wait status {status}")
+    return msgspec.json.decode(told.read_bytes(), type=Life)
+
+
+def carry_out(plan: Plan, folder: Path) -> Trial:
+    """Life after life until the run has finished."""
+    folder.mkdir(parents=True)
+    lives: list[Life] = []
+    while not lives or lives[-1].outcome != "finished":
+        if len(lives) == len(plan.deaths) + MOST_LIVES_AFTER:
+            break
+        lives.append(one_life(plan, folder, len(lives)))
+    attempts = World(folder, Fuse(None), 0).attempts()
+    shutil.rmtree(folder)
+    return Trial(plan, tuple(lives), attempts)
+
+
+def carry_out_all(plans: Sequence[Plan], folder: Path) -> list[Trial]:
+    """Carry out the plans, each in a process of its own, as many at once as there are processors."""
+    waiting = list(enumerate(plans))
+    running: dict[int, Plan] = {}
+    while waiting or running:
+        while waiting and len(running) < (os.cpu_count() or 1):
+            number, plan = waiting.pop(0)
+            running[fork(_in(folder, number, plan))] = plan
+        pid, status = os.wait()
+        if status:
+            raise RuntimeError(f"the trial of {running[pid]} failed; the reason is above")
+        del running[pid]
+    found = [msgspec.json.decode(_facts(folder, n).read_bytes(), type=Trial) for n in range(len(plans))]
+    for number in range(len(plans)):
+        _facts(folder, number).unlink()
+    return found
+
+
+def _in(folder: Path, number: int, plan: Plan) -> Callable[[], None]:
+    def work() -> None:
+        trial = carry_out(plan, folder / str(number))
+        _facts(folder, number).write_bytes(msgspec.json.encode(trial))
+
+    return work
+
+
+def _facts(folder: Path, number: int) -> Path:
+    return folder / f"trial-{number}.json"
+
+
+def every_point(name: str, plan: Plan, folder: Path, share: int, offset: int) -> Matrix:
+    """Kill the life after the plan's deaths at each of its steps; of these, every ``share``-th is tried.
+
+    The steps are put in order by name first: parallel calls take theirs in any order.
+    """
+    [unbroken] = carry_out_all([plan], folder)
+    points = sorted(unbroken.lives[len(plan.deaths)].steps)
+    chosen = points[offset % share :: share]
+    plans = [Plan(plan.scene, (*plan.deaths, point)) for point in chosen]
+    return Matrix(name, unbroken, len(points), tuple(carry_out_all(plans, folder)))
+
+
+def storms(scene: str, folder: Path, share: int) -> Matrix:
+    """Runs killed over and over, after any number of steps."""
+    [unbroken] = carry_out_all([Plan(scene)], folder)
+    chance = random.Random(0)
+    most = len(unbroken.lives[0].steps)
+    plans = [
+        Plan(scene, tuple(Point(ANY, chance.randint(2, most)) for _ in range(STORM_DEATHS)))
+        for _ in range(STORMS)
+    ]
+    chosen = plans[::share]
+    return Matrix(f"{scene}, over and over", unbroken, len(plans), tuple(carry_out_all(chosen, folder)))
+
+
+def matrices(folder: Path, share: int) -> list[Matrix]:
+    """All that is tried."""
+    unheard = Point("after reserve", 1)  # its effect is there and its result is not
+    unbilled = Point("after bill", 1)
+    return [
+        every_point("keyed", Plan("keyed"), folder, share, 0),
+        every_point("never", Plan("never"), folder, share, 1),
+        every_point("capped", Plan("capped"), folder, share, 2),
+        every_point("keyed, second life", Plan("keyed", (unheard,)), folder, share, 3),
+        every_point("never, in doubt", Plan("never", (unheard, unheard)), folder, share, 4),
+        every_point("capped, second life", Plan("capped", (unbilled,)), folder, share, 0),
+        *(storms(scene, folder, share) for scene in SCENES),
+    ]
+
+
+if __name__ == "__main__":
+    home = Path(sys.argv[1])
+    (home / "facts.json").write_bytes(msgspec.json.encode(matrices(home, int(sys.argv[2]))))
