@@ -13,13 +13,17 @@ STOP = { echo "outrider: $(1)" >&2; exit 2; }
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format pins clean
+.PHONY: help run weights test check format pins clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
 run: .venv/run  ## run the first example: with OPENROUTER_API_KEY on OpenRouter, without it on the local model
-	@$(BIN)/python examples/01_hello.py
+	@[ -n "$$OPENROUTER_API_KEY" ] || $(MAKE) --no-print-directory --silent weights
+	@$(BIN)/python examples/01_hello.py $(if $(OPENROUTER_API_KEY),,local)
+
+weights: .venv/run  ## fetch the local model (about 100 MB, once)
+	@$(BIN)/python -c 'import sys; from outrider.local.weights import pull; pull(lambda line: print(line, file=sys.stderr))'
 
 test: .venv/dev  ## run the tests; ARGS="tests/test_x.py -k word" runs some
 	@$(BIN)/python -m pytest $(ARGS)
