@@ -1,0 +1,55 @@
+"""Every entry of a run as a structured log line, through structlog."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+from outrider import events as e
+
+_run: ContextVar[str] = ContextVar("outrider_run", default="")
+"""Entries do not name their run. Each run's task copies the context in which the run began."""
+
+_WARNINGS = (
+    e.RequestFailed,
+    e.ToolInDoubt,
+    e.CommandRefused,
+    e.OutputRejected,
+    e.LimitReached,
+    e.ReaderFailed,
+)
+
+
+def log_events(logger: Any = None) -> Callable[[e.Entry], None]:
+    """An observer that logs each entry: the event's kind as the message, its fields and number as values.
+
+    ``logger`` is any structlog logger, by default ``structlog.get_logger("outrider")``; it is configured by
+    your program, never here. What went wrong is logged as a warning, the run's error as an error.
+
+        Agent(observers=[log_events()])
+    """
+    if logger is None:
+        import structlog
+
+        logger = structlog.get_logger("outrider")
+
+    def observe(entry: e.Entry) -> None:
+        event = entry.event
+        if isinstance(event, e.RunStarted):
+            _run.set(event.run)
+        elif isinstance(event, e.RunResumed):  # it does not say of which run
+            _run.set("")
+        fields: dict[str, Any] = msgspec.json.decode(e.encode(event))
+        kind = fields.pop("kind")
+        if run := fields.pop("run", "") or _run.get():
+            fields["run"] = run
+        _level(logger, event)(kind, seq=entry.seq, at=entry.at, **fields)
+
+    return observe
+
+
+def _level(logger: Any, event: e.Durable) -> Callable[..., None]:
+    if isinstance(event, e.RunFinished) and event.outcome == "error":
+        return logger.error
+    return logger.warning if isinstance(event, _WARNINGS) else logger.info
