@@ -84,7 +84,7 @@ class OpenRouter:
             yield self._failed(request, failure, merger)
 
     async def ready(self) -> None:
-        """Load the SDK and make the connection pool; connects to nothing. Raises SetupError without an API key."""
+        """Load the SDK and make the pool, without connecting. Raises SetupError when there is no API key."""
         await self._line()
 
     async def close(self) -> None:

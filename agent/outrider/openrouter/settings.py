@@ -30,6 +30,7 @@ class Settings(Struct, frozen=True, kw_only=True):
       (the server's "still working" comments do not count). ``request_seconds``: for the whole request.
     - ``http_client``: an ``httpx2.AsyncClient`` of your own (CA, proxy, pool); you close it.
     - ``proxy``: the URL of an HTTP proxy, else the usual environment variables decide.
+    - ``keep_alive``: False makes a new connection for each request, for servers that close theirs unannounced.
     """
 
     api_key: str | None = None
@@ -53,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     request_seconds: float = 600.0
     http_client: "httpx2.AsyncClient | None" = None
     proxy: str | None = None
+    keep_alive: bool = True
 
     def __post_init__(self) -> None:
         if not self.base_url.startswith(("http://", "https://")):

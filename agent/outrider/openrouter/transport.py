@@ -52,9 +52,11 @@ class Line:
 
         Raises httpx2.RequestError.
         """
-        request = self._http.build_request(
-            "POST", self._url, headers=self._headers, content=body, timeout=None
-        )
+        if self._owned:
+            request = httpx2.Request("POST", self._url, headers=self._headers, content=body)
+        else:  # dearer, but with the headers and cookies of the user's client
+            build = self._http.build_request
+            request = build("POST", self._url, headers=self._headers, content=body, timeout=None)
         return await self._http.send(request, stream=True, follow_redirects=False)
 
     async def close(self) -> None:
@@ -81,7 +83,7 @@ class Pool(httpx2.AsyncBaseTransport):
                 request.method,
                 str(request.url),
                 data=request.content,
-                headers=request.headers,
+                headers=[(name.decode(), value.decode("latin-1")) for name, value in request.headers.raw],
                 proxy=self._proxy,
                 allow_redirects=False,
             )
@@ -154,6 +156,8 @@ def _headers(settings: Settings) -> dict[str, str]:
     }
     if settings.referer:
         headers["HTTP-Referer"] = settings.referer
+    if not settings.keep_alive:
+        headers["Connection"] = "close"
     if settings.title:
         headers |= {"X-OpenRouter-Title": settings.title, "X-Title": settings.title}
     return headers
@@ -189,6 +193,7 @@ def line(settings: Settings, key: str, user: object) -> Line:
         settings.referer,
         settings.title,
         settings.proxy,
+        settings.keep_alive,
         id(settings.http_client),
     )
     place = (os.getpid(), loop, wire)

@@ -33,8 +33,8 @@ class FakeReply(Struct, frozen=True, kw_only=True):
     sent piece by piece). ``status`` and ``error`` (its ``error`` object, or a message) make an HTTP error.
 
     ``delay`` seconds pass before each piece; ``hold`` is awaited before the piece number ``hold_at`` (from
-    0; -1 is the head). With ``drop`` the connection is cut instead of ended; ``drop_at`` cuts it after so many
-    pieces.
+    0; -1 is the head). With ``drop`` the connection is cut instead of ended; ``drop_at`` cuts it after so
+    many pieces.
     """
 
     text: str = ""
