@@ -1,0 +1,413 @@
+# ruff: noqa: ASYNC220 -- tests may wait for files and processes
+"""The journal between processes: death, ownership, commands, forks."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from msgspec import Raw
+
+from outrider.errors import Fenced, JournalError, RunBusy
+from outrider.events import Cancel, Entry, MessageAdded, Say, encode
+from outrider.journal import Journal, Log, Totals
+from outrider.journal.sqlite import SQLiteJournal
+
+pytestmark = pytest.mark.anyio
+WATCHDOG = 60.0
+
+
+def note(log: Log, seq: int, command: int = 0, totals: Totals | None = None) -> None:
+    """Append a small entry."""
+    event = MessageAdded(Raw(b'{"role":"user","content":"%d"}' % seq), "test", command=command)
+    log.append(Entry(seq, 1000.0 + seq, event), encode(event), totals)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition; a machine may be slow, but not for ever."""
+    deadline = time.monotonic() + WATCHDOG
+    while not condition():
+        assert time.monotonic() < deadline, "the watchdog ended the wait"
+        await asyncio.sleep(0.01)
+
+
+async def run_with(journal: Journal, run: str, count: int = 1) -> Log:
+    """A new open run with so many flushed entries."""
+    log = await journal.create(run)
+    for seq in range(1, count + 1):
+        note(log, seq)
+    await log.flush()
+    return log
+
+
+async def numbers(journal: Journal, run: str, after: int = 0) -> list[int]:
+    return [entry.seq for entry in await journal.read(run, after)]
+
+
+def sql(home: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
+    """One statement on the file, past the journal."""
+    with closing(sqlite3.connect(home / "journal.db", timeout=WATCHDOG, isolation_level=None)) as connection:
+        return connection.execute(statement, values).fetchall()
+
+
+PREAMBLE = """
+import asyncio, os, signal, sys, threading
+from outrider.errors import *
+from outrider.events import *
+from outrider.journal.sqlite import SQLiteJournal
+from msgspec import Raw
+home = sys.argv[1]
+def note(log, seq, command=0):
+    event = MessageAdded(Raw(b'{"role":"user","content":"%d"}' % seq), "test", command=command)
+    log.append(Entry(seq, 1000.0 + seq, event), encode(event))
+"""
+
+
+def start(home: Path, code: str, *options: str) -> subprocess.Popen[str]:
+    """Another process, with the journal's names at hand; it says things on stdout."""
+    return subprocess.Popen(
+        [sys.executable, *options, "-c", PREAMBLE + code, str(home)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+
+
+def say(process: subprocess.Popen[str]) -> str:
+    """Its next line."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def end(process: subprocess.Popen[str], kill: bool = False) -> str:
+    """Wait for its end, by kill -9 or its own; returns what it said on stderr."""
+    if kill:
+        process.send_signal(signal.SIGKILL)
+    _, errors = process.communicate(timeout=WATCHDOG)
+    return errors
+
+
+HOLD = """
+async def main():
+    journal = SQLiteJournal(home)
+    log = await journal.create("held")
+    for seq in (1, 2, 3):
+        note(log, seq)
+    await log.flush()
+    note(log, 4)
+    print("holding", os.getpid(), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def journal(home: Path) -> Iterator[SQLiteJournal]:
+    journal = SQLiteJournal(home)
+    yield journal
+    asyncio.run(journal.close())
+
+
+# ------------------------------------------------------------------------------------ death and ownership
+
+
+async def test_kill_9_loses_nothing_flushed_and_frees_the_run_at_once(journal: SQLiteJournal, home: Path) -> None:
+    child = start(home, HOLD)
+    pid = say(child).split()[1]
+    with pytest.raises(RunBusy) as caught:
+        await journal.claim("held")
+    assert pid in str(caught.value)
+    assert os.uname().nodename in str(caught.value)
+    assert [line.live for line in await journal.runs()] == [True]
+    end(child, kill=True)
+    assert [line.live for line in await journal.runs()] == [False]
+    log = await journal.claim("held")
+    assert [entry.seq for entry in log.entries] == [1, 2, 3]
+    note(log, 4)
+    await log.close()
+    assert await numbers(journal, "held") == [1, 2, 3, 4]
+
+
+async def test_kill_9_at_any_time_leaves_a_prefix(journal: SQLiteJournal, home: Path) -> None:
+    code = """
+async def main():
+    journal = SQLiteJournal(home)
+    log = await journal.create("run")
+    for seq in range(1, 10**9):
+        note(log, seq)
+        if seq % 3 == 0:
+            await log.flush()
+            print(seq, flush=True)
+asyncio.run(main())
+"""
+    child = start(home, code)
+    told = max(int(say(child)) for _ in range(50))
+    child.send_signal(signal.SIGKILL)
+    rest, _ = child.communicate(timeout=WATCHDOG)
+    lines = [line for line in rest.split("\n")[:-1] if line]
+    told = int(lines[-1]) if lines else told
+    seen = await numbers(journal, "run")
+    assert len(seen) >= told
+    assert seen == list(range(1, len(seen) + 1))
+
+
+async def test_a_run_killed_before_its_first_flush_leaves_nothing(journal: SQLiteJournal, home: Path) -> None:
+    code = """
+async def main():
+    log = await SQLiteJournal(home).create("run")
+    note(log, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    end(start(home, code))
+    assert await journal.runs() == []
+    await (await run_with(journal, "run")).close()
+
+
+async def disown(home: Path) -> None:
+    """Make every owner on record a process that is gone."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    sql(home, "UPDATE owner SET pid = ?, started = 1", gone.pid)
+
+
+async def test_an_owner_that_was_replaced_is_fenced_and_nobody_else(journal: SQLiteJournal, home: Path) -> None:
+    old, bystander = await run_with(journal, "one"), await run_with(journal, "two")
+    await disown(home)
+    other = SQLiteJournal(home)
+    new = await other.claim("one")
+    note(old, 2)
+    note(bystander, 2)
+    results = await asyncio.gather(old.flush(), bystander.flush(), return_exceptions=True)
+    assert isinstance(results[0], Fenced)
+    assert results[1] is None
+    with pytest.raises(Fenced, match="taken over"):
+        await old.flush()
+    await old.close()
+    note(new, 2)
+    await new.close()
+    await bystander.close()
+    await other.close()
+    assert await numbers(journal, "one") == await numbers(journal, "two") == [1, 2]
+    assert sql(home, "SELECT epoch FROM event WHERE run = 1 ORDER BY seq") == [(1,), (2,)]
+
+
+async def test_time_alone_fences_nobody(journal: SQLiteJournal, home: Path) -> None:
+    log = await run_with(journal, "one")
+    sql(home, "UPDATE owner SET beat = 0")
+    note(log, 2)
+    await log.flush()
+    with pytest.raises(RunBusy):
+        await SQLiteJournal(home).claim("one")
+    await log.close()
+
+
+@pytest.mark.parametrize(("column", "value"), [("started", 1), ("boot", "before the restart"), ("pid", 2**22 + 1)])
+async def test_owner_known_to_be_dead(journal: SQLiteJournal, home: Path, column: str, value: object) -> None:
+    log = await run_with(journal, "one")
+    sql(home, f"UPDATE owner SET {column} = ?", value)
+    other = SQLiteJournal(home)
+    await (await other.claim("one")).close()
+    await log.close()
+    await other.close()
+    assert sql(home, "SELECT id FROM owner") == []
+
+
+@pytest.mark.parametrize("column", ["host", "space"])
+@pytest.mark.parametrize(("age", "void"), [(30, False), (90, True)])
+async def test_owner_out_of_sight(journal: SQLiteJournal, home: Path, column: str, age: int, void: bool) -> None:
+    log = await run_with(journal, "one")
+    sql(home, f"UPDATE owner SET {column} = 'elsewhere', pid = 1, beat = strftime('%s', 'now') - ?", age)
+    other = SQLiteJournal(home)
+    if void:
+        await (await other.claim("one")).close()
+    else:
+        with pytest.raises(RunBusy, match="process 1"):
+            await other.claim("one")
+    await log.close()
+    await other.close()
+
+
+async def test_one_run_is_open_once_in_a_process(journal: SQLiteJournal, home: Path) -> None:
+    log = await run_with(journal, "one")
+    other = SQLiteJournal(home)
+    for claimant in (journal, other):
+        with pytest.raises(RunBusy, match=str(os.getpid())):
+            await claimant.claim("one")
+    await log.close()
+    await (await other.claim("one")).close()
+    await other.close()
+
+
+async def test_only_one_of_many_claims_wins(journal: SQLiteJournal, home: Path) -> None:
+    await (await run_with(journal, "one")).close()
+    others = [SQLiteJournal(home) for _ in range(6)]
+    results = await asyncio.gather(*(other.claim("one") for other in others), return_exceptions=True)
+    assert sum(isinstance(result, RunBusy) for result in results) == 5
+    for other in others:
+        await other.close()
+
+
+# ------------------------------------------------------------------------------------------------ inbox
+
+
+async def test_commands_come_from_another_process_and_are_taken_once(journal: SQLiteJournal, home: Path) -> None:
+    log, idle = await run_with(journal, "one"), await run_with(journal, "two")
+    assert not log.mail
+    assert await log.commands() == []
+    child = start(home, 'print(asyncio.run(SQLiteJournal(home).tell("one", Say("me", "hello"))))')
+    number = int(say(child))
+    assert end(child) == ""
+    await until(lambda: log.mail)
+    assert not idle.mail
+    assert await log.commands() == [(number, Say("me", "hello"))]
+    note(log, 2, command=number)
+    assert not log.mail
+    assert await log.commands() == []
+    second = await journal.tell("one", Cancel("me"))
+    await until(lambda: log.mail)
+    assert await log.commands() == [(second, Cancel("me"))]
+    await idle.close()
+    await log.close()
+    log = await journal.claim("one")
+    assert log.mail
+    assert await log.commands() == [(second, Cancel("me"))]
+    await log.close()
+    assert sql(home, "SELECT taken FROM inbox ORDER BY id") == [(2,), (None,)]
+
+
+async def test_a_command_stays_when_the_event_that_takes_it_is_lost(journal: SQLiteJournal, home: Path) -> None:
+    await (await run_with(journal, "one")).close()
+    number = await journal.tell("one", Cancel("me"))
+    code = f"""
+async def main():
+    log = await SQLiteJournal(home).claim("one")
+    note(log, 2, command={number})
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+    end(start(home, code))
+    log = await journal.claim("one")
+    assert await log.commands() == [(number, Cancel("me"))]
+    await log.close()
+
+
+async def test_a_damaged_command(journal: SQLiteJournal, home: Path) -> None:
+    log = await run_with(journal, "one")
+    number = await journal.tell("one", Cancel("me"))
+    sql(home, "UPDATE inbox SET body = ?", b'{"kind":"explode"}')
+    with pytest.raises(JournalError, match=f"command {number}") as caught:
+        await log.commands()
+    assert caught.value.hint
+    await log.close()
+
+
+# ------------------------------------------------------------------------------ many processes
+
+
+async def test_exit_leaves_no_warnings(home: Path) -> None:
+    code = """
+journal = SQLiteJournal(home)
+async def main():
+    log = await journal.create("run")
+    note(log, 1)
+    await log.flush()
+    await journal.runs()
+asyncio.run(main())
+"""
+    assert end(start(home, code, "-X", "dev", "-W", "error")) == ""
+
+
+async def test_a_forked_child_has_its_own_journal(journal: SQLiteJournal, home: Path) -> None:
+    code = """
+journal = SQLiteJournal(home)
+async def use(journal, run, busy):
+    log = await journal.create(run)
+    for seq in range(1, 20):
+        note(log, seq)
+        await log.flush()
+    try:
+        await journal.claim(busy)
+    except RunBusy:
+        print("busy", flush=True)
+    await log.close()
+async def main():
+    log = await journal.create("parent")
+    note(log, 1)
+    await log.flush()
+    if os.fork():
+        note(log, 2)
+        await log.flush()
+        os.wait()
+        note(log, 3)
+        await log.close()
+    else:
+        thread = threading.Thread(target=asyncio.run, args=(use(SQLiteJournal(home), "fresh", "parent"),))
+        thread.start(); thread.join()
+        thread = threading.Thread(target=asyncio.run, args=(use(journal, "inherited", "parent"),))
+        thread.start(); thread.join()
+        os._exit(0)
+asyncio.run(main())
+"""
+    child = start(home, code)
+    assert say(child) == say(child) == "busy"
+    assert end(child) == ""
+    assert await numbers(journal, "parent") == [1, 2, 3]
+    assert await numbers(journal, "fresh") == await numbers(journal, "inherited") == list(range(1, 20))
+
+
+async def test_processes_that_begin_together(journal: SQLiteJournal, home: Path) -> None:
+    code = """
+async def main():
+    sys.stdin.readline()
+    log = await SQLiteJournal(home).create(str(os.getpid()))
+    for seq in range(1, 21):
+        note(log, seq)
+        await log.flush()
+    await log.close()
+asyncio.run(main())
+"""
+    children = [start(home, code) for _ in range(5)]
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    assert [end(child) for child in children] == [""] * 5
+    assert [await numbers(journal, str(child.pid)) for child in children] == [list(range(1, 21))] * 5
+
+
+async def test_a_full_disk(journal: SQLiteJournal, home: Path) -> None:
+    code = """
+import resource
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+async def main():
+    log = await SQLiteJournal(home).create("run")
+    note(log, 1)
+    await log.flush()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+    for seq in range(2, 5000):
+        event = MessageAdded(Raw(b'"%s"' % (b"x" * 5000)), "test")
+        log.append(Entry(seq, 1.0, event), encode(event))
+        try:
+            await log.flush()
+        except JournalError as error:
+            print(seq, bool(error.hint), flush=True)
+            return
+asyncio.run(main())
+"""
+    child = start(home, code)
+    failed, hint = say(child).split()
+    end(child)
+    assert hint == "True"
+    assert await numbers(journal, "run") == list(range(1, int(failed)))

@@ -1,0 +1,178 @@
+# ruff: noqa: ASYNC240 -- tests may wait for files and processes
+"""When the journal cannot be used, it says what happened and what to do."""
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from msgspec import Raw
+
+from outrider.errors import JournalError, RunBusy, RunNotFound
+from outrider.events import Cancel, Entry, MessageAdded, encode
+from outrider.journal import Journal, Log, Totals
+from outrider.journal import database as database_module
+from outrider.journal.sqlite import SQLiteJournal
+
+pytestmark = pytest.mark.anyio
+
+
+def note(log: Log, seq: int, command: int = 0, totals: Totals | None = None) -> None:
+    """Append a small entry."""
+    event = MessageAdded(Raw(b'{"role":"user","content":"%d"}' % seq), "test", command=command)
+    log.append(Entry(seq, 1000.0 + seq, event), encode(event), totals)
+
+
+async def run_with(journal: Journal, run: str, count: int = 1) -> Log:
+    """A new open run with so many flushed entries."""
+    log = await journal.create(run)
+    for seq in range(1, count + 1):
+        note(log, seq)
+    await log.flush()
+    return log
+
+
+async def numbers(journal: Journal, run: str, after: int = 0) -> list[int]:
+    return [entry.seq for entry in await journal.read(run, after)]
+
+
+def sql(home: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
+    """One statement on the file, past the journal."""
+    with closing(sqlite3.connect(home / "journal.db", timeout=60, isolation_level=None)) as connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def writers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "outrider-journal"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def journal(home: Path) -> Iterator[SQLiteJournal]:
+    journal = SQLiteJournal(home)
+    yield journal
+    asyncio.run(journal.close())
+
+
+# ---------------------------------------------------------------------------------------------- trouble
+
+
+async def trouble(journal: SQLiteJournal, *words: str) -> None:
+    """Every way in says what happened and what to do."""
+    for ask in (
+        lambda: journal.create("new"),
+        lambda: journal.claim("one"),
+        lambda: journal.read("one"),
+        journal.runs,
+        lambda: journal.find("one"),
+        lambda: journal.tell("one", Cancel("me")),
+    ):
+        with pytest.raises(JournalError) as caught:
+            await ask()
+        assert not isinstance(caught.value, RunNotFound)
+        assert caught.value.hint
+        for word in words:
+            assert word in str(caught.value)
+    assert writers() == []
+
+
+async def test_written_by_a_newer_outrider(journal: SQLiteJournal, home: Path) -> None:
+    await (await run_with(journal, "one")).close()
+    await journal.close()
+    sql(home, "PRAGMA user_version = 99")
+    await trouble(journal, "newer Outrider", "99", "Upgrade")
+
+
+async def test_a_file_that_is_no_database(journal: SQLiteJournal, home: Path) -> None:
+    home.mkdir()
+    (home / "journal.db").write_bytes(b"these are my memoirs, not a database" * 100)
+    await trouble(journal, "not a database", "Move it away")
+
+
+async def test_a_database_of_somebody_else(journal: SQLiteJournal, home: Path) -> None:
+    home.mkdir()
+    sql(home, "CREATE TABLE cookies(x)")
+    await trouble(journal, "another program")
+    assert sql(home, "SELECT name FROM sqlite_schema") == [("cookies",)]
+
+
+async def test_a_home_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for home in (tmp_path / "file", tmp_path / "file" / "home"):
+        with pytest.raises(JournalError, match="OUTRIDER_HOME"):
+            await SQLiteJournal(home).create("one")
+    assert writers() == []
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+async def test_a_read_only_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(JournalError, match="OUTRIDER_HOME"):
+        await SQLiteJournal(tmp_path).create("one")
+
+
+async def test_a_damaged_entry_is_named_and_holds_nothing(journal: SQLiteJournal, home: Path) -> None:
+    await (await run_with(journal, "one", 3)).close()
+    sql(home, "UPDATE event SET body = ? WHERE seq = 2", b'{"kind":"run_started","run":7}')
+    for _ in range(2):
+        with pytest.raises(JournalError, match="entry 2 of run one") as caught:
+            await journal.claim("one")
+        assert not isinstance(caught.value, RunBusy)
+        assert caught.value.hint
+    assert await numbers(journal, "one", after=2) == [3]
+
+
+async def test_a_locked_database_keeps_what_was_appended(
+    journal: SQLiteJournal, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "PATIENCE", 0.05)
+    log = await run_with(journal, "one")
+    note(log, 2)
+    with closing(sqlite3.connect(home / "journal.db", isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match="locked") as caught:
+            await log.flush()
+        assert "Another process" in caught.value.hint
+        note(log, 3)
+        lock.execute("COMMIT")
+    await log.flush()
+    assert await numbers(journal, "one") == [1, 2, 3]
+    await log.close()
+
+
+async def test_a_close_that_failed_does_not_hold_the_run_for_ever(
+    journal: SQLiteJournal, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "PATIENCE", 0.05)
+    log = await run_with(journal, "one")
+    note(log, 2)
+    with closing(sqlite3.connect(home / "journal.db", isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalError, match="locked"):
+            await log.close()
+    assert [line.live for line in await journal.runs()] == [False]
+    log = await journal.claim("one")
+    assert len(log.entries) == 1
+    await log.close()
+    assert sql(home, "SELECT id FROM owner") == []
+
+
+async def test_a_deleted_folder_is_noticed(journal: SQLiteJournal, home: Path) -> None:
+    log = await run_with(journal, "one")
+    for file in home.iterdir():
+        file.unlink()
+    note(log, 2)
+    with pytest.raises(JournalError, match="vanished"):
+        await log.flush()
+    with pytest.raises(JournalError, match="vanished"):
+        await log.close()
+    await (await run_with(journal, "two")).close()
+    assert await numbers(SQLiteJournal(home), "two") == [1]
