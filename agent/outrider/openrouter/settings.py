@@ -30,7 +30,7 @@ class Settings(Struct, frozen=True, kw_only=True):
       (the server's "still working" comments do not count). ``request_seconds``: for the whole request.
     - ``http_client``: an ``httpx2.AsyncClient`` of your own (CA, proxy, pool); you close it.
     - ``proxy``: the URL of an HTTP proxy, else the usual environment variables decide.
-    - ``keep_alive``: False makes a new connection for each request, for servers that close theirs unannounced.
+    - ``keep_alive``: False makes a connection for each request, for servers that close theirs unannounced.
     """
 
     api_key: str | None = None
@@ -58,9 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.base_url.startswith(("http://", "https://")):
-            raise SetupError(
-                f"base_url is {self.base_url!r}", "Give a whole URL, as in https://openrouter.ai/api/v1"
-            )
+            raise SetupError(f"base_url is {self.base_url!r}", "Give a whole URL, as in https://openrouter.ai/api/v1")
         if "messages" in self.extra:
             raise SetupError("settings.extra holds messages", "Messages belong to the run; leave them out.")
 
@@ -79,9 +77,7 @@ class Settings(Struct, frozen=True, kw_only=True):
                 "or go on without a key: --model local",
             )
         if not (key.isascii() and key.isprintable()):
-            raise SetupError(
-                "The API key holds characters that no key has.", f"Copy it into {KEY_VARIABLE} once more."
-            )
+            raise SetupError("The API key holds characters that no key has.", f"Copy it into {KEY_VARIABLE} once more.")
         return key
 
 
