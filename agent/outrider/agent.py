@@ -1,7 +1,7 @@
 """Agent: what a user makes once and shares; every run starts here."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Generic, Literal, Self, overload
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from outrider import events as e
-from outrider.errors import SetupError, did_you_mean
+from outrider.errors import JournalError, SetupError, did_you_mean
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
 from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire, to_wire
@@ -29,6 +29,7 @@ from outrider.toolbox import Toolbox
 
 Deps = TypeVar("Deps", default=None)
 Out = TypeVar("Out", default=str)
+AnyDeps = TypeVar("AnyDeps", default=None)
 
 DEFAULT_MODEL = "qwen/qwen3-14b"
 
@@ -44,7 +45,7 @@ class Preview(Struct, frozen=True):
 
 
 class Agent(Generic[Deps, Out]):
-    """A model, its instructions, its tools and the type of its answers. Immutable; safe to share between tasks.
+    """A model, its instructions, its tools and the type of its answers. Immutable; safe to share.
 
     - ``model``: an OpenRouter model (default ``qwen/qwen3-14b``), ``"local"`` for the embedded one,
       ``"local:PATH.gguf"``, or any object with the Model protocol.
@@ -61,17 +62,17 @@ class Agent(Generic[Deps, Out]):
 
     @overload
     def __init__(
-        self: "Agent[Deps, Any]",
+        self: "Agent[AnyDeps, Any]",
         model: str | Model = DEFAULT_MODEL,
         *,
         output: dict[str, Any],
-        instructions: str | Callable[[Deps], str] = "",
+        instructions: str | Callable[[AnyDeps], str] = "",
         tools: Sequence[Tool[..., Any] | Callable[..., Any]] = (),
-        deps_type: type[Deps] | None = None,
+        deps_type: type[AnyDeps] | None = None,
         limits: Limits = Limits(),
         policy: Policy = default_policy,
         settings: Settings = Settings(),
-        journal: Journal | None | Literal["default"] = "default",
+        journal: Journal | Literal["default"] | None = "default",
         observers: Sequence[Observer] = (),
         name: str = "agent",
         secrets: Sequence[str] = (),
@@ -89,7 +90,7 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = Limits(),
         policy: Policy = default_policy,
         settings: Settings = Settings(),
-        journal: Journal | None | Literal["default"] = "default",
+        journal: Journal | Literal["default"] | None = "default",
         observers: Sequence[Observer] = (),
         name: str = "agent",
         secrets: Sequence[str] = (),
@@ -106,7 +107,7 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = Limits(),
         policy: Policy = default_policy,
         settings: Settings = Settings(),
-        journal: Journal | None | Literal["default"] = "default",
+        journal: Journal | Literal["default"] | None = "default",
         observers: Sequence[Observer] = (),
         name: str = "agent",
         secrets: Sequence[str] = (),
@@ -130,8 +131,9 @@ class Agent(Generic[Deps, Out]):
     ) -> Result[Out]:
         """Run a task to its end and return how it ended, whatever that is.
 
-        ``history`` is an earlier result whose conversation this task continues. Raises SetupError and JournalError
-        before the run has started, nothing after that. Cancelling stops the run; it can be resumed.
+        ``history`` is an earlier result whose conversation this task continues. Raises SetupError and
+        JournalError before the run has started, nothing after that. Cancelling stops the run; it can be
+        resumed.
         """
         async with await self._begin(task, deps, history, live=False) as run:
             return await run.result()
@@ -148,7 +150,7 @@ class Agent(Generic[Deps, Out]):
     @asynccontextmanager
     async def stream(
         self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None
-    ) -> AsyncIterator[Run[Out]]:
+    ) -> AsyncGenerator[Run[Out]]:
         """A run to watch: ``async with agent.stream(task) as run: async for event in run: ...``.
 
         Leaving the block stops a run that is still going.
@@ -161,8 +163,8 @@ class Agent(Generic[Deps, Out]):
     ) -> Result[Out]:
         """Go on with a recorded run: after a crash, a limit, a pause, or with a further message.
 
-        ``limits`` replace those on record (default: keep them). A run that is finished and has nothing more to do
-        gives its result again. Raises RunNotFound, and RunBusy while a living process owns the run.
+        ``limits`` replace those on record (default: keep them). A run that is finished and has nothing more
+        to do gives its result again. Raises RunNotFound, and RunBusy while a living process owns the run.
         """
         async with await self._again(run, deps, limits, say, live=False) as going:
             return await going.result()
@@ -176,7 +178,7 @@ class Agent(Generic[Deps, Out]):
     @asynccontextmanager
     async def stream_resume(
         self, run: str, *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
-    ) -> AsyncIterator[Run[Out]]:
+    ) -> AsyncGenerator[Run[Out]]:
         """Like ``resume``, to watch."""
         async with await self._again(run, deps, limits, say, live=True) as going:
             yield going
@@ -217,7 +219,7 @@ class Agent(Generic[Deps, Out]):
     @property
     def journal(self) -> Journal:
         """Where this agent's runs are kept."""
-        if self._journal == "default":
+        if isinstance(self._journal, str):
             from outrider.journal.default import default_journal
 
             return default_journal()
@@ -268,6 +270,12 @@ class Agent(Generic[Deps, Out]):
         log = await self.journal.claim(run_id)
         state = State.fold(log.entries)
         events: list[e.Durable] = []
+        if state.schema > e.SCHEMA:
+            await log.close()
+            raise JournalError(
+                f"run {run_id} was recorded by a newer Outrider (schema {state.schema}, here {e.SCHEMA})",
+                "Upgrade Outrider to resume it.",
+            )
         if state.outcome != "finished" or say:
             changed = self._changed(state, deps)
             events.append(e.RunResumed("api", limits or state.limits, changed, _version()))
@@ -278,19 +286,23 @@ class Agent(Generic[Deps, Out]):
     async def _go(
         self, state: State, log: Log, events: Sequence[e.Durable], deps: Deps | None, live: bool
     ) -> Run[Out]:
-        toolbox = self._toolbox(deps)
+        output, toolbox = self._output, self._toolbox(deps)
         run = Run(
-            state, log, self.model, toolbox, self._output, self._masking, self._observers, self._output.read, live
+            state, log, self.model, toolbox, output, self._masking, self._observers, output.read, live
         )
-        for event in events:
-            await run.record(event)
+        try:
+            for event in events:
+                await run.record(event)
+        except BaseException:
+            await log.close()
+            raise
         run.start()
         return run
 
     def _toolbox(self, deps: Deps | None) -> Toolbox:
         return Toolbox(self.tools, self._policy, deps, self.name)
 
-    def _wait(self, begin: "Callable[[], Any]") -> Result[Out]:
+    def _wait(self, begin: Callable[[], Awaitable[Run[Out]]]) -> Result[Out]:
         going: list[Run[Out]] = []
 
         async def work() -> Result[Out]:
@@ -298,7 +310,11 @@ class Agent(Generic[Deps, Out]):
                 going.append(run)
                 return await run.result()
 
-        return portal().run(work(), lambda: [run.stop("interrupted") for run in going])
+        def interrupted() -> None:
+            for run in going:
+                run.stop("interrupted")
+
+        return portal().run(work(), interrupted)
 
     def _system(self, deps: Deps | None) -> str:
         instructions = self._instructions

@@ -49,6 +49,8 @@ class State(Struct):
     limits: Limits = Limits()
     tools: dict[str, str] = {}
     output_type: str = "text"
+    schema: int = e.SCHEMA
+    """Version of the events on record."""
 
     seq: int = 0
     started_at: float = 0.0
@@ -78,6 +80,10 @@ class State(Struct):
     """Number of a request on record that has neither reply nor failure."""
     doubts: int = 0
     """Requests that may have been billed without our hearing it."""
+    stake: Decimal = Decimal(0)
+    """Half of the dollar limit when the last request left: its charge in doubt, while no bill tells more."""
+    guessed: Decimal = Decimal(0)
+    """The stakes of the requests in ``doubts``."""
     settings: Raw | None = None
     phase: Phase = "work"
     """The phase of the last request."""
@@ -145,7 +151,7 @@ def _settle(state: State, call_id: str, result: Raw) -> None:
 def _run_started(state: State, event: e.RunStarted, entry: e.Entry) -> None:
     state.run, state.agent, state.task, state.model = event.run, event.agent, event.task, event.model
     state.limits, state.tools, state.output_type = event.limits, event.tools, event.output
-    state.messages = list(event.messages)
+    state.messages, state.schema = list(event.messages), event.schema
     state.started_at = entry.at
 
 
@@ -173,11 +179,18 @@ def _message_added(state: State, event: e.MessageAdded, entry: e.Entry) -> None:
 
 
 def _request_sent(state: State, event: e.RequestSent, entry: e.Entry) -> None:
-    state.doubts += bool(state.open_request)
+    if state.open_request:
+        _doubt_request(state)
     state.open_request = event.number
+    state.stake = (state.limits.dollars or Decimal(0)) / 2
     state.requests = max(state.requests, event.number)
     state.settings = event.settings or state.settings
     state.phase = event.phase
+
+
+def _doubt_request(state: State) -> None:
+    state.doubts += 1
+    state.guessed += state.stake
 
 
 def _charge(state: State, usage: Usage) -> None:
@@ -189,7 +202,8 @@ def _charge(state: State, usage: Usage) -> None:
 def _request_failed(state: State, event: e.RequestFailed, entry: e.Entry) -> None:
     state.open_request = 0
     _charge(state, event.usage)
-    state.doubts += event.billed == "unknown"
+    if event.billed == "unknown":
+        _doubt_request(state)
     state.failures += 1
     state.delay = event.delay
     if event.then == "stop":

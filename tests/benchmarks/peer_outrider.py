@@ -1,7 +1,7 @@
 """Outrider as a peer of a side-by-side benchmark: an adapter for a harness module named ``_common``.
 
-The harness calls ``agent``, ``run``, ``stream`` and ``structured``. OUTRIDER_BENCH_JOURNAL names a folder and switches
-the journal on; without it nothing is recorded. OUTRIDER_BENCH_EFFECT is the effect of the tools, "read" or "write".
+The harness calls ``agent``, ``run``, ``stream`` and ``structured``. OUTRIDER_BENCH_JOURNAL names a folder and
+switches the journal on; without it nothing is recorded. OUTRIDER_BENCH_EFFECT is the effect of the tools.
 """
 
 import os
@@ -11,8 +11,9 @@ from typing import Any
 
 from _common import Base, main  # type: ignore[import-not-found]
 from _tools import PROMPT, SYSTEM  # type: ignore[import-not-found]
-from outrider import Agent, Limits, Settings, TextDelta, Tool, tool
 from pydantic import BaseModel
+
+from outrider import Agent, Limits, Settings, TextDelta, Tool, tool
 
 UNLIMITED = Limits(turns=None, seconds=None, dollars=None)
 
