@@ -166,8 +166,43 @@ def test_problems_have_json_paths_and_one_line_a_value() -> None:
         "$.even: 3 does not fit: invalid literal for int() with base 10: 'odd'",
         "$.kind: 'c' should be 'a' or 'b'",
     )
-    assert problems(checker_for(Choice), '{"value": [1, "x"]}')[0] == '$.value: [1,"x"] is not an integer'
-    assert problems(checker_for(Choice), '{"value": [1, "x"]}')[1] == "$.value[1]: 'x' is not an integer"
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    age: int
+    friends: list["Cat | Dog | int"] = []
+
+
+class Household(BaseModel):
+    named: Annotated[Cat | Dog, Field(discriminator="kind")] | None = None
+    pet: Cat | Dog | list[int] | None = None
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('{"pet": {"kind": "cat", "lives": "many"}}', ["$.pet.lives: 'many' is not an integer"]),
+        ('{"pet": {"kind": "dog"}}', ["$.pet.age: is missing"]),
+        ('{"pet": [1, "x"]}', ["$.pet[1]: 'x' is not an integer"]),
+        ('{"pet": 7}', ["$.pet: 7 is not an object or an array"]),
+        ('{"named": {"kind": "dog", "age": "old"}}', ["$.named.age: 'old' is not an integer"]),
+        (
+            '{"pet": {"kind": "dog", "age": 1, "friends": [3, {"kind": "cat", "lives": []}, "x"]}}',
+            [
+                "$.pet.friends[1].lives: [] is not an integer",
+                "$.pet.friends[2]: 'x' is not an object or an integer",
+            ],
+        ),
+    ],
+)
+def test_of_a_union_the_branch_that_came_nearest_is_explained(text: str, lines: list[str]) -> None:
+    assert list(problems(checker_for(Household), text)) == lines
 
 
 def test_long_values_are_cut_and_long_lists_of_problems_counted() -> None:
@@ -421,3 +456,13 @@ def test_any_json_has_one_canonical_form(value: Any) -> None:
     assert first.value == value
     assert bytes(first.canonical) == bytes(spaced.canonical)
     assert json.loads(bytes(first.canonical)) == value
+
+
+@settings(deadline=None)
+@given(st.sampled_from([Order, Household, Choice, Node, Place, Item | Point | None, FORECAST]), json_values)
+def test_no_json_crashes_a_checker(kind: Any, value: Any) -> None:
+    for text in (json.dumps(value), json.dumps({"pet": value, "items": [value], "city": value, "below": value})):
+        checked = checker_for(kind).check(text)
+        if isinstance(checked, Mismatch):
+            assert checked.problems
+            assert all(line.startswith(("$", "and ")) for line in checked.problems)

@@ -160,9 +160,7 @@ def test_what_the_hint_says_wins_over_the_docstring() -> None:
         "most": {"type": "integer", "description": "how many", "minimum": 1, "maximum": 10, "default": 3},
         "near": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "where", "default": None},
     }
-    assert problems(search, '{"words": "a", "most": 11}') == (
-        "$.most: 11 should be less than or equal to 10",
-    )
+    assert problems(search, '{"words": "a", "most": 11}') == ("$.most: 11 should be less than or equal to 10",)
 
 
 def test_no_docstring_and_no_parameters() -> None:
@@ -238,6 +236,7 @@ def test_each_refusal_names_function_and_parameter() -> None:  # noqa: C901
     def missing(fine: int, strange: "Nowhere") -> None: ...  # noqa: F821 # pyright: ignore
     def field(fine: int, strange: int = Field(3, ge=1)) -> None: ...
     def inner(fine: int, strange: Annotated[int, Field(default=3)]) -> None: ...
+    def alias(fine: int, strange: Annotated[int, Field(alias="other")]) -> None: ...
     def method(self, a: int) -> None: ...  # pyright: ignore
 
     refused: list[tuple[Callable[..., None], str]] = [
@@ -252,6 +251,7 @@ def test_each_refusal_names_function_and_parameter() -> None:  # noqa: C901
         (missing, "strange"),
         (field, "strange"),
         (inner, "strange"),
+        (alias, "strange"),
         (method, "self"),
     ]
     for function, parameter in refused:
@@ -272,7 +272,9 @@ def test_what_is_no_plain_function_is_refused() -> None:
         (yields, "yields yields"),
         (yields_too, "yields_too yields"),
         (len, "no Python function"),
-        (3, "cannot be called"),
+        (3, "3 is no plain function"),
+        (staticmethod(google), "google is no plain function"),
+        (lambda: 1, "a lambda has no name"),
     ):
         assert said in refusal(lambda thing=thing: tool(thing)).message  # pyright: ignore
 
@@ -319,9 +321,7 @@ def test_reads_may_run_again_unless_said_otherwise() -> None:
 
 
 def test_options_are_kept_and_a_tool_cannot_be_changed() -> None:
-    made = tool(
-        google, timeout=None, max_result=5, alone=True, approve=True, sinks=("b",), when=lambda d, s: d == 1
-    )
+    made = tool(google, timeout=None, max_result=5, alone=True, approve=True, sinks=("b",), when=lambda d, s: d == 1)
     assert (made.timeout, made.max_result, made.alone, made.approve, made.sinks) == (
         None,
         5,

@@ -181,15 +181,11 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
         from pydantic_core import PydanticSerializationError, to_json
 
         try:
-            return to_json(
-                value, by_alias=True, fallback=msgspec.to_builtins, inf_nan_mode="strings"
-            ).decode()
+            return to_json(value, by_alias=True, fallback=msgspec.to_builtins, inf_nan_mode="strings").decode()
         except (PydanticSerializationError, RecursionError, ValueError) as error:
             kind = type(value).__qualname__
             reason = str(error).removeprefix("Error serializing to JSON: ")
-            raise ToolError(
-                f"{self.name} ran, but its result, a {kind}, cannot be shown: {reason}"
-            ) from error
+            raise ToolError(f"{self.name} ran, but its result, a {kind}, cannot be shown: {reason}") from error
 
 
 def _or_none(arguments: str | bytes | Raw) -> str | bytes:
@@ -248,6 +244,8 @@ def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:
     signature = signature_of(function, hidden=Context)
     checker, whole = _checker(signature, options.get("parameters"))
     name = options.get("name", signature.name)
+    if name == "<lambda>":
+        raise SetupError("a lambda has no name to call it by", "Give one: tool(..., name=...), or write a def.")
     rest = {key: value for key, value in options.items() if key not in ("name", "description", "parameters")}
     rest.setdefault("repeat", "safe" if rest.get("effect") == "read" else "never")
     _check_options(name, checker.schema, rest)
@@ -269,9 +267,7 @@ def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:
     )
 
 
-def _checker(
-    signature: Signature, given: "type[BaseModel] | Mapping[str, Any] | None"
-) -> tuple[Checker[Any], str]:
+def _checker(signature: Signature, given: "type[BaseModel] | Mapping[str, Any] | None") -> tuple[Checker[Any], str]:
     """What checks the arguments, and the parameter that takes all of them, if there is one."""
     if given is None:
         return parameters_of(signature), ""
@@ -295,10 +291,8 @@ def _check_kind(function: object) -> None:
     name = getattr(function, "__name__", repr(function))
     if isinstance(function, type):
         raise SetupError(f"{name} is a class", f"Make a function that takes it: @tool(parameters={name}).")
-    if not callable(function):
-        raise SetupError(
-            f"{name} cannot be called", "Decorate a function, below @staticmethod or @classmethod."
-        )
+    if not callable(function) or isinstance(function, staticmethod):
+        raise SetupError(f"{name} is no plain function", "Decorate functions; for methods: tool(thing.method).")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise SetupError(f"{name} yields, and a tool returns one result", "Return a list.")
 
@@ -314,9 +308,7 @@ _CHOICES = {
 def _check_options(name: str, schema: Schema, options: Mapping[str, Any]) -> None:
     for option, value in options.items():
         if option not in Options.__annotations__:
-            raise SetupError(
-                f"{name}: @tool has no option {option!r}", did_you_mean(option, Options.__annotations__)
-            )
+            raise SetupError(f"{name}: @tool has no option {option!r}", did_you_mean(option, Options.__annotations__))
         if option in _CHOICES and value not in _CHOICES[option]:
             raise SetupError(f"{name}: {option} is {value!r}", f"It can be {' or '.join(_CHOICES[option])}.")
         if option in ("timeout", "max_result") and value is not None and not value > 0:
@@ -324,9 +316,7 @@ def _check_options(name: str, schema: Schema, options: Mapping[str, Any]) -> Non
     known = schema.get("properties", {})
     for sink in options.get("sinks", ()):
         if sink not in known:
-            raise SetupError(
-                f"{name}: there is no parameter {sink!r} to be a sink", did_you_mean(sink, known)
-            )
+            raise SetupError(f"{name}: there is no parameter {sink!r} to be a sink", did_you_mean(sink, known))
 
 
 def _is_async(function: object) -> bool:

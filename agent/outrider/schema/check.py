@@ -149,7 +149,7 @@ class TypeChecker(Generic[T]):
 
 def _no_schema(kind: Any, error: Exception) -> SetupError:
     name = getattr(kind, "__qualname__", None) or str(kind)
-    reason = str(error).partition("\n")[0]
+    reason = str(error).partition("\n")[0].partition(". ")[0]
     return SetupError(
         f"{name} has no JSON Schema: {reason}",
         "Use Pydantic models, dataclasses, typing_extensions.TypedDict, enums, lists, dicts or primitives.",

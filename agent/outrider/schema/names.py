@@ -29,9 +29,7 @@ def wire_names(names: Iterable[str]) -> dict[str, str]:
     for name in names:
         wire = wire_name(name)
         if wire in own:
-            both = (
-                f"two tools are named {name!r}" if own[wire] == name else f"{own[wire]!r} and {name!r} clash"
-            )
+            both = f"two tools are named {name!r}" if own[wire] == name else f"{own[wire]!r} and {name!r} clash"
             raise SetupError(both, "Give one of them another name: @tool(name=...).")
         own[wire] = name
     return own

@@ -12,6 +12,9 @@ import msgspec
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError as SchemaViolation
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+    Located = tuple[ErrorDetails, "Walk"]
 
 MOST_PROBLEMS = 20
 """Lines given about one text; a model that got more wrong than this starts afresh anyway."""
@@ -37,24 +40,23 @@ _PYDANTIC_TYPES = {
     "object": "dict_type model_type model_attributes_type dataclass_type mapping_type",
     "null": "none_required",
 }
-_RULES = {
-    error: f"is not {_WORDS[name]}" for name, errors in _PYDANTIC_TYPES.items() for error in errors.split()
-}
-_SUBJECT = re.compile(
-    r"^(Input|String|List|Tuple|Set|Frozenset|Dictionary|Data|Bytes|Value|Decimal input) (?=should)"
-)
+_RULES = {error: f"is not {_WORDS[name]}" for name, errors in _PYDANTIC_TYPES.items() for error in errors.split()}
+_SUBJECT = re.compile(r"^(Input|String|List|Tuple|Set|Frozenset|Dictionary|Data|Bytes|Value|Decimal input) (?=should)")
 
 
 Path = Sequence[str | int]
+Step = tuple[str | int, bool]
+Walk = tuple[Step, ...]
 Found = tuple[Path, str, str]
 """Where, the value seen (or nothing), and the rule it breaks."""
 
 
 def explain(error: "ValidationError", instance: object) -> tuple[str, ...]:
     """One line for each value that Pydantic found wrong in ``instance``, the decoded JSON."""
+    items = error.errors(include_url=False, include_context=False)
     return _lines(
-        _found(_real_path(item["loc"], instance, item["type"]), item["type"], item["msg"], item["input"])
-        for item in error.errors(include_url=False, include_context=False)
+        _found([step for step, real in walk if real], item["type"], item["msg"], item["input"])
+        for item, walk in _nearest([(item, _walk(item, instance)) for item in items])
     )
 
 
@@ -71,20 +73,41 @@ def _found(path: Path, kind: str, message: str, value: object) -> Found:
     return path, _shown(value), rule
 
 
-def _real_path(loc: Path, instance: object, kind: str) -> list[str | int]:
-    """Pydantic's location without its own words for the members of a union, which no JSON path has."""
-    path: list[str | int] = []
-    for step in loc:
-        if isinstance(instance, dict) and step in instance:
-            instance = cast(dict[Any, object], instance)[step]
-        elif (
-            isinstance(instance, list) and isinstance(step, int) and step < len(cast(list[object], instance))
-        ):
-            instance = cast(list[object], instance)[step]
-        else:
-            continue
-        path.append(step)
-    return [*path, loc[-1]] if kind == "missing" else path
+def _walk(item: "ErrorDetails", instance: object) -> Walk:
+    """Each step of Pydantic's location, and whether it is one in the JSON; the branches of unions are not."""
+    walk: list[Step] = []
+    for step in item["loc"]:
+        there = isinstance(instance, dict) and step in instance
+        if isinstance(instance, list) and isinstance(step, int):
+            there = step < len(cast(list[object], instance))
+        if there:
+            instance = cast(Any, instance)[step]
+        walk.append((step, there))
+    if item["type"] == "missing":
+        walk[-1] = (walk[-1][0], True)
+    return tuple(walk)
+
+
+def _nearest(found: "list[Located]") -> "list[Located]":
+    """Leave out what is wrong by the measure of those branches of a union that fit worse than another."""
+    for depth in reversed(range(max((len(walk) for _, walk in found), default=0))):
+        unions: dict[Walk, dict[Step, list[Located]]] = {}
+        for item, walk in found:
+            if depth < len(walk) and not walk[depth][1]:
+                unions.setdefault(walk[:depth], {}).setdefault(walk[depth], []).append((item, walk))
+        worse: set[Walk] = set()
+        for before, branches in unions.items():
+            badness = {name: _badness(inside, depth + 1) for name, inside in branches.items()}
+            worse |= {(*before, name) for name in branches if badness[name] > min(badness.values())}
+        found = [(item, walk) for item, walk in found if walk[: depth + 1] not in worse]
+    return found
+
+
+def _badness(inside: "list[Located]", depth: int) -> tuple[bool, bool, int]:
+    """The value is not of the branch's kind at all, or says itself that it is of another, or has things wrong."""
+    other_kind = any(len(walk) == depth for _, walk in inside)
+    other_name = any(len(walk) == depth + 1 and item["type"] == "literal_error" for item, walk in inside)
+    return other_kind, other_name, len(inside)
 
 
 def violations(errors: "Iterable[SchemaViolation]") -> tuple[str, ...]:

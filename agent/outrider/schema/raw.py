@@ -20,9 +20,7 @@ def validator(given: Mapping[str, Any]) -> Validator:
     try:
         schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dict(given)))
     except (TypeError, ValueError) as error:
-        raise SetupError(
-            f"the schema is not JSON: {error}", "Use dicts, lists, strings, numbers only."
-        ) from error
+        raise SetupError(f"the schema is not JSON: {error}", "Use dicts, lists, strings, numbers only.") from error
     draft = schema.get("$schema", Draft202012Validator.META_SCHEMA["$schema"])
     kind: Any = validator_for({"$schema": draft}, default=cast(Any, None))
     if kind is None:
@@ -40,9 +38,7 @@ def validator(given: Mapping[str, Any]) -> Validator:
 
 
 def _resolve_all(schema: dict[str, Any]) -> None:
-    specification: Specification[Any] = (
-        specification_with(schema["$schema"]) if "$schema" in schema else DRAFT202012
-    )
+    specification: Specification[Any] = specification_with(schema["$schema"]) if "$schema" in schema else DRAFT202012
     resource: Resource[Any] = Resource(contents=schema, specification=specification)
     nothing: Registry[Any] = Registry()
     registry = nothing.with_resource(resource.id() or "", resource)

@@ -159,8 +159,10 @@ def _is(hint: Any, hidden: type | None) -> bool:
 def _field(parameter: inspect.Parameter, hint: Any, name: str) -> Any:
     from pydantic.fields import FieldInfo
 
-    inside = [extra for extra in _extras(hint) if isinstance(extra, FieldInfo) and not extra.is_required()]
-    if inside or isinstance(parameter.default, FieldInfo):
+    inside = [extra for extra in _extras(hint) if isinstance(extra, FieldInfo)]
+    if any(extra.alias or extra.validation_alias or extra.serialization_alias for extra in inside):
+        _refuse(name, parameter.name, "has an alias", "Call the parameter what the model is to call it.")
+    if any(not extra.is_required() for extra in inside) or isinstance(parameter.default, FieldInfo):
         better = f"Write {parameter.name}: Annotated[..., Field(...)] = default."
         _refuse(name, parameter.name, "has its default in Field, which a direct call would not see", better)
     return hint if parameter.default is parameter.empty else NotRequired[hint]

@@ -72,9 +72,7 @@ class _Form:
                 case "properties":
                     strict[keyword] = {name: self.rewrite(s, f"{path}.{name}") for name, s in value.items()}
                 case "$defs" | "definitions":
-                    strict[keyword] = {
-                        name: self.rewrite(s, f"{path}.{keyword}.{name}") for name, s in value.items()
-                    }
+                    strict[keyword] = {name: self.rewrite(s, f"{path}.{keyword}.{name}") for name, s in value.items()}
                 case "items":
                     strict[keyword] = self.rewrite(value, f"{path}[]")
                 case "anyOf" | "oneOf":
