@@ -360,7 +360,7 @@ async def main():
         os._exit(0)
 asyncio.run(main())
 """
-    child = start(home, code)
+    child = start(home, code, "-W", "ignore::DeprecationWarning")  # newer Pythons advise against it
     assert say(child) == say(child) == "busy"
     assert end(child) == ""
     assert await numbers(journal, "parent") == [1, 2, 3]
