@@ -31,7 +31,7 @@ class OpenRouter:
     the same settings in one event loop.
     """
 
-    def __init__(self, name: str = DEFAULT_MODEL, settings: Settings = Settings()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, name: str = DEFAULT_MODEL, settings: Settings = Settings()) -> None:
         self._name, self._options = name, settings
         self._bodies: dict[tuple[str, bytes, bytes], bytes] = {}
 

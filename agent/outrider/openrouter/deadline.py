@@ -64,9 +64,7 @@ class Deadline:
 
     def _set(self, due: float) -> None:
         self._due = min(self._end, due)
-        if (
-            not self._loop.time() <= self._timer.when() <= self._due
-        ):  # rung already, or it would ring too late
+        if not self._loop.time() <= self._timer.when() <= self._due:  # rung already, or it would ring too late
             self._timer.cancel()
             self._timer = self._loop.call_at(self._due, self._ring)
 

@@ -114,9 +114,7 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes) -> Failure
         changes["wait"] = wait
     if status < 400:
         changes |= {"reason": "redirect", "retry": False}
-        changes["message"] = (
-            f"The server sent us on to {headers.get('location', 'another place')}. {_HINTS[301]}"
-        )
+        changes["message"] = f"The server sent us on to {headers.get('location', 'another place')}. {_HINTS[301]}"
     return msgspec.structs.replace(failure, **changes)
 
 
@@ -149,9 +147,7 @@ def from_exception(error: Exception) -> Failure:
     billed: Literal["no", "unknown"] = "no" if unsent else "unknown"
     text = str(error) or type(error).__name__
     if _about_certificates(error):
-        return Failure(
-            "certificate", f"The server's certificate is not trusted: {text}.", retry=False, billed=billed
-        )
+        return Failure("certificate", f"The server's certificate is not trusted: {text}.", retry=False, billed=billed)
     what = "There is no connection to the server" if unsent else "The connection broke"
     return Failure("connection", f"{what}: {text}.", retry=True, billed=billed)
 
@@ -170,9 +166,7 @@ def judge(merger: Merger) -> Failure | None:
         return None  # outcomes of their own, told by ``finish``
     if not (merger.text.strip() or merger.has_calls):
         thought = " though the model thought" if merger.reasoned else ""
-        return Failure(
-            "empty_reply", f"The reply is empty: neither text nor tool calls{thought}.", retry=True
-        )
+        return Failure("empty_reply", f"The reply is empty: neither text nor tool calls{thought}.", retry=True)
     return None
 
 

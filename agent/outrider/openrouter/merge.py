@@ -135,9 +135,7 @@ class Merger:
     def deltas(self) -> list[Live]:
         """The deltas since the last time, neighbours of one kind melted into one."""
         deltas = [
-            kind(self._number, "".join(texts), index)
-            if kind is ArgumentsDelta
-            else kind(self._number, "".join(texts))
+            kind(self._number, "".join(texts), index) if kind is ArgumentsDelta else kind(self._number, "".join(texts))
             for kind, index, texts in self._deltas
         ]
         self._deltas = []
@@ -167,9 +165,7 @@ class Merger:
         """The reply as it goes back in later requests."""
         details = reasoning = UNSET
         if self._details is not None:
-            details = Raw(
-                msgspec.json.encode(self._details.value())
-            )  # even an empty list: some models insist on it
+            details = Raw(msgspec.json.encode(self._details.value()))  # even an empty list: some models insist on it
         elif self._reasoning:
             reasoning = "".join(self._reasoning)
         calls = self._wire_calls()
@@ -181,11 +177,7 @@ class Merger:
         for position, call in enumerate(self._calls):
             name = call.id
             while not name or name in taken:
-                name = (
-                    f"call_{self._number}_{position}"
-                    if name != f"call_{self._number}_{position}"
-                    else f"{name}_"
-                )
+                name = f"call_{self._number}_{position}" if name != f"call_{self._number}_{position}" else f"{name}_"
             taken.add(name)
             arguments = "".join(call.arguments)
             wire.append(WireCall(name, WireFunction(call.name, arguments if arguments.strip() else "{}")))
@@ -240,9 +232,7 @@ class Merger:
         call.id = call.id or _string(piece.id)
         call.name = call.name or _string(function.name)
         if function.arguments not in (None, ""):
-            self._add(
-                call.arguments, ArgumentsDelta, _argument_text(function.arguments), self._calls.index(call)
-            )
+            self._add(call.arguments, ArgumentsDelta, _argument_text(function.arguments), self._calls.index(call))
 
     def _which(self, piece: _CallPart, position: int | None) -> _Call:
         """The call this piece belongs to: by index, else the last one, unless it plainly begins another."""
