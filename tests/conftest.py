@@ -1,8 +1,24 @@
 """What all tests share."""
 
+import os
+from collections.abc import Callable
+from typing import NoReturn
+
 import pytest
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def missing() -> Callable[[str], NoReturn]:
+    """Call it with what a test lacks: the test is skipped, saying so; with OUTRIDER_ALL=1 it fails."""
+
+    def lacking(reason: str) -> NoReturn:
+        if os.environ.get("OUTRIDER_ALL") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    return lacking
