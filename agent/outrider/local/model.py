@@ -58,6 +58,10 @@ class LocalModel:
                 elif not isinstance(event, RequestAccepted):  # its id is random, and no bill is kept under it
                     yield event
 
+    async def ready(self) -> None:
+        """Start the server, off the event loop. Raises SetupError as the first request would."""
+        await self._ready()
+
     async def close(self) -> None:
         """Give back the connections; the server stays until the process ends, for others with this file."""
         if self._client is not None:
