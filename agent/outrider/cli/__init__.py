@@ -1,0 +1,128 @@
+"""The command line: a thin skin over the API, one verb a file.
+
+stdout is the answer and nothing else; progress and errors go to stderr. The exit code is that of the run's outcome
+(``outrider.errors.OUTCOMES``), 2 for wrong usage, 1 for an error of the program.
+
+    run, resume     flags.py what makes an agent, names.py tools and types by name, live.py a run watched
+    runs, show, approve, local
+    text.py         what goes to stdout and stderr
+
+Variables: OPENROUTER_API_KEY, OUTRIDER_MODEL (default of --model), OUTRIDER_BASE_URL (another server that speaks
+OpenRouter's chat completions), OUTRIDER_HOME (where runs are kept), OUTRIDER_DEBUG (tracebacks).
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from outrider.errors import OutriderError, RunNotFound, SetupError, did_you_mean
+
+VERBS = {
+    "run": "Do a task and print the answer.",
+    "resume": "Go on with a recorded run.",
+    "runs": "List recorded runs.",
+    "show": "Read the record of a run.",
+    "approve": "Answer what a run asks of a person.",
+    "local": "The embedded model that needs no key.",
+}
+"""Each verb with its line of help; its module is loaded when it is used."""
+
+DEBUG = "OUTRIDER_DEBUG"
+
+
+class Verbs(click.Group):
+    """The verbs, loaded one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order in which one meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb of that name. Raises click.UsageError with close names when there is none."""
+        if cmd_name not in VERBS:
+            hint = did_you_mean(cmd_name, VERBS) or f'To do a task: outrider run "{cmd_name}"'
+            raise click.UsageError(f"there is no verb {cmd_name!r}. {hint}", ctx)
+        return import_module(f"outrider.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs, without loading them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"outrider {version('outrider')}")
+        ctx.exit()
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        os.environ[DEBUG] = "1"
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_print_version, help="Say it.")
+@click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks (OUTRIDER_DEBUG)."
+)
+def outrider() -> None:
+    """Run tasks with a model, its tools and a typed answer; every run is on record.
+
+    \b
+      outrider run "Name three rivers of Europe"
+      outrider run - --tool calculator --json < task.txt
+      outrider runs
+      outrider show last
+      outrider resume last --say "Now in French"
+
+    Exit codes: finished 0, error 1, usage 2, rejected 3, limit 4, provider 5, paused 6, refused 7, truncated 8,
+    interrupted 130.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """The entry point: do what the arguments say and exit."""
+    sys.exit(_main(args))
+
+
+def _main(args: Sequence[str] | None) -> int:
+    try:
+        done: Any = outrider.main(args, prog_name="outrider", standalone_mode=False)
+        sys.stdout.flush()
+        return done if isinstance(done, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return _say("interrupted; nothing was begun", "", 130)
+    except BrokenPipeError:
+        sys.stdout = None  # or the interpreter would try to flush it once more
+        return _say("stdout was closed before all was written", "What a run answered is on record.", 1)
+    except OutriderError as error:
+        return _explain(error)
+    except Exception as error:  # one line instead of a traceback
+        if os.environ.get(DEBUG):
+            raise
+        return _say(f"{type(error).__name__}: {error}", f"The traceback: {DEBUG}=1 and the same command.", 1)
+
+
+def _explain(error: OutriderError) -> int:
+    if os.environ.get(DEBUG):
+        import traceback
+
+        traceback.print_exception(error)
+    return _say(error.message, error.hint, 2 if isinstance(error, SetupError | RunNotFound) else 1)
+
+
+def _say(message: str, hint: str, code: int) -> int:
+    click.echo(f"outrider: {message}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+    return code

@@ -1,0 +1,145 @@
+"""The flags that ``run`` and ``resume`` share, and the agent they make."""
+
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, TypeVar
+
+import click
+from msgspec import Struct
+from msgspec.structs import replace
+
+from outrider.agent import Agent
+from outrider.cli.names import AnyTool, output_by_name, tools_by_name
+from outrider.messages import Limits
+from outrider.openrouter.settings import Settings
+from outrider.policy import ALLOW, Policy, ask_before, default_policy
+from outrider.run import Observer
+from outrider.state import State
+
+NO_LIMIT = "none"
+Given = int | float | Decimal | str | None
+"""A limit as given: a number, "none" to switch it off, None for a flag that was not given."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Number(click.ParamType[Given]):
+    """A number of some kind, or "none"."""
+
+    def __init__(self, kind: type[int] | type[float] | type[Decimal]) -> None:
+        self.name = "n|none"
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Given:
+        """The number, or "none"."""
+        if str(value).lower() == NO_LIMIT:
+            return NO_LIMIT
+        try:
+            return self._kind(value)
+        except (ValueError, InvalidOperation):
+            self.fail(f"{value!r} is not a number; give one, or {NO_LIMIT} for no limit.", param, ctx)
+
+
+class Flags(Struct, frozen=True, kw_only=True):
+    """The flags as given; each is described at its option below."""
+
+    model: str | None = None
+    tool: tuple[str, ...] = ()
+    output: str | None = None
+    approve: Literal["never", "writes", "always"] | None = None
+    max_turns: Given = None
+    max_tool_calls: Given = None
+    max_tokens: Given = None
+    max_seconds: Given = None
+    max_dollars: Given = None
+    json: bool = False
+    events: bool = False
+    quiet: bool = False
+
+    def limits(self, before: Limits) -> Limits:
+        """The limits, where given, in the place of those before. Raises SetupError for a negative one."""
+        given = {name: getattr(self, f"max_{name}") for name in before.__struct_fields__}
+        changes = {name: None if value == NO_LIMIT else value for name, value in given.items() if value is not None}
+        return replace(before, **changes)
+
+    def tools(self) -> list[AnyTool]:
+        """The tools named. Raises SetupError."""
+        return [tool for name in self.tool for tool in tools_by_name(name)]
+
+    def policy(self) -> Policy:
+        """Which calls ask."""
+        match self.approve:
+            case "never":
+                return lambda call, state: ALLOW
+            case "writes":
+                return ask_before("write", "egress")
+            case "always":
+                return ask_before("read", "write", "egress")
+            case None:
+                return default_policy
+
+    def agent(
+        self, model: str, name: str, instructions: str, limits: Limits, observers: Sequence[Observer]
+    ) -> Agent[None, Any]:
+        """The agent that these flags make. Raises SetupError for anything that cannot work."""
+        base_url = os.environ.get("OUTRIDER_BASE_URL")
+        return Agent(
+            model,
+            name=name,
+            instructions=instructions,
+            tools=self.tools(),
+            output=output_by_name(self.output) if self.output else None,
+            limits=limits,
+            policy=self.policy(),
+            settings=Settings(base_url=base_url) if base_url else Settings(),
+            observers=observers,
+        )
+
+
+def agent_flags(function: F) -> F:
+    """Add the shared options to a verb."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def resume_command(run: str, flags: Flags, state: State | None = None, *more: str) -> str:
+    """The command that goes on with a run and the same flags; with a higher limit where ``state`` has met one."""
+    words = ["outrider", "resume", run]
+    words += ["-m", flags.model] if flags.model else []
+    words += [word for name in flags.tool for word in ("-t", name)]
+    words += ["--output", flags.output] if flags.output else []
+    words += ["--approve", flags.approve] if flags.approve else []
+    if state and state.outcome == "limit":
+        words += _more(state)
+    return shlex.join([*words, *more])
+
+
+def _more(state: State) -> list[str]:
+    name = state.detail.removeprefix("limit ").split(" ")[0]
+    allowed = getattr(state.limits, name, None)
+    return [f"--max-{name.replace('_', '-')}", f"{allowed * 2 or 1:g}"] if allowed is not None else []
+
+
+_OPTIONS = (
+    click.option("-m", "--model", help="A model on OpenRouter, local, or local:PATH.gguf."),
+    click.option(
+        "-t", "--tool", multiple=True, metavar="NAME", help="An installed tool, or module:name; may be repeated."
+    ),
+    click.option("--output", metavar="TYPE", help="The answer's type: a JSON Schema (.json) or module:Type."),
+    click.option(
+        "--approve",
+        type=click.Choice(["never", "writes", "always"]),
+        help="Which calls wait for consent: none, those that write or send, or all. Default: as the tools say.",
+    ),
+    click.option("--max-turns", type=Number(int), help="Replies of the model (25)."),
+    click.option("--max-tool-calls", type=Number(int), help="Tool calls (none)."),
+    click.option("--max-tokens", type=Number(int), help="Tokens of the whole run (none)."),
+    click.option("--max-seconds", type=Number(float), help="Active time (600)."),
+    click.option("--max-dollars", type=Number(Decimal), help="The bill (1)."),
+    click.option("--json", is_flag=True, help="One JSON object on stdout at the end."),
+    click.option("--events", is_flag=True, help="JSON Lines on stdout as things happen."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
+)

@@ -1,0 +1,194 @@
+"""A run under way in this process: shown as it goes, stopped by signals, reported at its end."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from types import FrameType
+from typing import Any
+
+import click
+import msgspec
+from msgspec import Raw, Struct
+
+from outrider import events as e
+from outrider.agent import Agent
+from outrider.cli.flags import Flags, resume_command
+from outrider.cli.text import note, out, out_json
+from outrider.errors import OutriderError
+from outrider.messages import Usage
+from outrider.observe.terminal import clean, how_to_answer, lines
+from outrider.result import Result
+from outrider.run import Run
+from outrider.state import State
+
+
+class EventLine(Struct, frozen=True):
+    """What ``--events`` writes for each durable entry: ``at`` in Unix seconds, ``seq`` from 1."""
+
+    run: str
+    seq: int
+    at: float
+    event: Raw
+
+
+class Report(Struct, frozen=True):
+    """What ``--json`` writes. ``output`` is null without an answer; ``resume`` null when there is nothing to resume."""
+
+    run: str
+    outcome: str
+    exit_code: int
+    output: Any
+    partial: Any
+    detail: str
+    usage: Usage
+    cost: Decimal | None
+    turns: int
+    requests: int
+    tool_calls: int
+    seconds: float
+    model: str
+    resume: str | None
+    schema: int = 1
+
+
+class Watch:
+    """An observer that shows a run's entries as they come. ``state`` is what came before them."""
+
+    def __init__(self, flags: Flags, state: State | None = None) -> None:
+        self._flags = flags
+        self._state = state or State()
+
+    def __call__(self, entry: e.Entry) -> None:
+        """Show one entry."""
+        if not self._flags.quiet:
+            for line in lines(entry, self._state):
+                note(line)
+        self._state.add(entry)
+        if self._flags.events:
+            out_json(EventLine(self._state.run, entry.seq, entry.at, Raw(e.encode(entry.event))))
+
+
+Begin = Callable[[], AbstractAsyncContextManager[Run[Any]]]
+
+
+def drive(agent: Agent[None, Any], begin: Begin) -> Result[Any]:
+    """Run to the end. Raises SetupError, before anything is on record, when the model cannot be asked."""
+    return asyncio.run(_drive(agent, begin))
+
+
+async def _drive(agent: Agent[None, Any], begin: Begin) -> Result[Any]:
+    signals = Signals()
+    try:
+        async with agent:
+            signals.check()
+            async with begin() as run:
+                signals.stops(run)
+                async for _ in run:  # the observer shows what there is to show
+                    pass
+                return await run.result()
+    finally:
+        await agent.journal.close()
+        signals.forget()
+
+
+class Signals:
+    """The first SIGINT or SIGTERM stops the run, the second one ends the process at once.
+
+    Python's own handlers are used, because the loop's would wait for a loop that a tool may hold up.
+    """
+
+    def __init__(self) -> None:
+        self._run: Run[Any] | None = None
+        self._reason = ""
+        self._loop = asyncio.get_running_loop()
+        self._before = {
+            number: signal.signal(number, self._caught)
+            for number in (signal.SIGINT, signal.SIGTERM)
+            if signal.getsignal(number) is not signal.SIG_IGN  # a shell's background job, say
+        }
+
+    def check(self) -> None:
+        """Raise click.Abort when a signal came before there was a run to stop."""
+        if self._reason:
+            raise click.Abort
+
+    def stops(self, run: Run[Any]) -> None:
+        """From now on, and for a signal that came before, this run is stopped."""
+        self._run = run
+        if self._reason:
+            run.stop(self._reason)
+
+    def forget(self) -> None:
+        """Signals do again what they did before."""
+        for number, action in self._before.items():
+            signal.signal(number, action)
+
+    def _caught(self, number: int, frame: FrameType | None) -> None:
+        if self._reason:
+            os._exit(128 + number)  # what had to be on disk is; the next process finds this one dead
+        self._reason = "interrupted" if number == signal.SIGINT else "stopped"
+        if self._run:
+            self._loop.call_soon_threadsafe(self._run.stop, self._reason)
+
+
+def conclude(result: Result[Any], flags: Flags) -> int:
+    """Print the answer, or why there is none and what to type next; returns the exit code."""
+    state = result.state
+    resume = None if result.outcome == "finished" else resume_command(result.run, flags, state)
+    if flags.json:
+        out_json(_report(result, resume))
+    elif result.outcome == "finished" and not flags.events:
+        out(_answer(state))
+    sys.stdout.flush()
+    if resume:
+        _explain(result, resume, flags.quiet)
+    if not flags.quiet:
+        note(str(result))
+    return result.exit_code
+
+
+def _explain(result: Result[Any], resume: str, quiet: bool) -> None:
+    if quiet or result.problem:
+        note(clean(f"{result.outcome}: {result.detail}"))
+    if isinstance(result.problem, OutriderError) and result.problem.hint:
+        note(f"  {result.problem.hint}")
+    if quiet:
+        for command in how_to_answer(result.state):
+            note(f"  {command}")
+    note(f"to go on: {resume}")
+
+
+def _answer(state: State) -> str | bytes:
+    value = accepted(state)
+    if state.output_type == "text" and isinstance(value, str):
+        return value
+    return bytes(state.accepted or b"null")
+
+
+def accepted(state: State) -> Any:
+    """The answer on record as JSON values, or None."""
+    return None if state.accepted is None else msgspec.json.decode(state.accepted)
+
+
+def _report(result: Result[Any], resume: str | None) -> Report:
+    state = result.state
+    return Report(
+        run=result.run,
+        outcome=result.outcome,
+        exit_code=result.exit_code,
+        output=accepted(state) if result.outcome == "finished" else None,
+        partial=result.partial,
+        detail=result.detail,
+        usage=result.usage,
+        cost=result.cost,
+        turns=result.turns,
+        requests=state.requests,
+        tool_calls=result.tool_calls,
+        seconds=round(result.seconds, 3),
+        model=state.model,
+        resume=resume,
+    )

@@ -1,0 +1,124 @@
+"""Tools and types by name: only those that a person has typed, never those that a record names."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from inspect import isfunction
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import msgspec
+
+from outrider.errors import SetupError, did_you_mean
+from outrider.tool import Tool, as_tool
+
+GROUP = "outrider.tools"
+
+AnyTool = Tool[..., Any]
+
+
+def tools_by_name(name: str) -> list[AnyTool]:
+    """The tools of an installed entry point, or of ``module:name``. Raises SetupError with close names."""
+    if ":" in name:
+        return _tools(name, _attribute(name, "tool"))
+    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in installed:
+        known = f"Installed: {', '.join(sorted(installed)) or 'none'}; or give module:name of your own."
+        raise SetupError(f"there is no tool {name!r}", " ".join(filter(None, (did_you_mean(name, installed), known))))
+    return _installed(installed[name])
+
+
+def output_by_name(name: str) -> Any:
+    """The output type: the JSON Schema in a .json file, or the type ``module:Type``. Raises SetupError."""
+    if name.endswith(".json"):
+        return _schema(Path(name))
+    if ":" not in name:
+        raise SetupError(
+            f"--output {name} is neither a .json file nor module:Type", f"As in --output answer.json or app:{name}"
+        )
+    return _attribute(name, "type")
+
+
+def offering(tool: str) -> str:
+    """What to write behind --tool to get the tool of that name: an entry point's name, or a pattern to fill in."""
+    for entry in entry_points(group=GROUP):
+        try:
+            names = [found.name for found in _installed(entry)]
+        except SetupError:  # one that does not load offers nothing
+            continue
+        if tool in names:
+            return entry.name
+    return f"MODULE:{tool}"
+
+
+def _installed(entry: EntryPoint) -> list[AnyTool]:
+    try:
+        found: object = entry.load()
+        made = found() if isfunction(found) else found
+    except SetupError:
+        raise
+    except Exception as error:
+        raise _broken(f"the installed tool {entry.name}", error) from error
+    return _tools(entry.name, made)
+
+
+def _tools(name: str, found: object) -> list[AnyTool]:
+    if isinstance(found, list | tuple):
+        return [tool for each in cast("Sequence[Any]", found) for tool in _tools(name, each)]
+    if isinstance(found, Tool) or (callable(found) and not isinstance(found, type)):
+        return [as_tool(cast("Callable[..., Any]", found))]
+    raise SetupError(f"{name} is no tool but of type {type(found).__name__}", "Name a function, a Tool or a list.")
+
+
+def _attribute(name: str, what: str) -> Any:
+    module_name, _, path = name.partition(":")
+    if not module_name or not path:
+        raise SetupError(f"{name!r} names no {what}", "Write module:name, as in app.tools:weather.")
+    found: Any = _module(module_name)
+    for part in path.split("."):
+        if not hasattr(found, part):
+            hint = did_you_mean(part, _public(found)) or f"It has: {', '.join(_public(found)) or 'nothing'}."
+            raise SetupError(f"{module_name} has no {path!r}", hint)
+        found = getattr(found, part)
+    return found
+
+
+def _public(found: object) -> list[str]:
+    return [name for name in dir(found) if not name.startswith("_")]
+
+
+def _module(name: str) -> ModuleType:
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            hint = did_you_mean(name, _modules_in(Path(folder)))
+            raise SetupError(f"there is no module {name!r} in {folder} or installed", hint) from error
+        raise _broken(f"module {name}", error) from error
+    except SetupError:
+        raise
+    except Exception as error:
+        raise _broken(f"module {name}", error) from error
+
+
+def _modules_in(folder: Path) -> Iterable[str]:
+    return (path.stem for path in folder.glob("*.py"))
+
+
+def _broken(what: str, error: Exception) -> SetupError:
+    return SetupError(f"{what} cannot be imported: {type(error).__name__}: {error}", "The traceback: OUTRIDER_DEBUG=1")
+
+
+def _schema(path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as error:
+        raise SetupError(f"{path} cannot be read: {error.strerror}", "Name a file with a JSON Schema.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SetupError(f"{path} holds no JSON object: {error}", "Name a file with a JSON Schema.") from error

@@ -1,0 +1,44 @@
+"""Reading the journal from the command line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from outrider.errors import RunNotFound
+from outrider.events import Entry
+from outrider.journal import Journal
+
+LAST = "last"
+
+T = TypeVar("T")
+
+
+def with_journal(work: Callable[[Journal], Awaitable[T]]) -> T:
+    """What comes of some work with the journal of this folder. Raises JournalError."""
+    from outrider.journal.default import default_journal
+
+    async def opened() -> T:
+        journal = default_journal()
+        try:
+            return await work(journal)
+        finally:
+            await journal.close()
+
+    return asyncio.run(opened())
+
+
+def read_run(name: str) -> tuple[str, list[Entry]]:
+    """The id and the record of a run: its id, a unique beginning of one, or "last". Raises RunNotFound."""
+
+    async def read(journal: Journal) -> tuple[str, list[Entry]]:
+        run = await _last(journal) if name == LAST else await journal.find(name)
+        return run, await journal.read(run)
+
+    return with_journal(read)
+
+
+async def _last(journal: Journal) -> str:
+    newest = await journal.runs(1)
+    if not newest:
+        raise RunNotFound("there is no run on record here", "Runs are kept in $OUTRIDER_HOME, or in .outrider here.")
+    return newest[0].run

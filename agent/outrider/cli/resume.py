@@ -1,0 +1,76 @@
+"""outrider resume: go on with a recorded run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from outrider import events as e
+from outrider.cli.flags import Flags, agent_flags, resume_command
+from outrider.cli.live import Watch, accepted, conclude, drive
+from outrider.cli.names import offering
+from outrider.cli.record import read_run
+from outrider.errors import SetupError
+from outrider.messages import SystemMessage, from_wire
+from outrider.result import Result
+from outrider.state import State
+
+
+@click.command("resume")
+@click.argument("run")
+@click.option("--say", default="", metavar="TEXT", help="A further message to the model.")
+@click.option("--force", is_flag=True, help="Go on without what the record names and the flags do not.")
+@agent_flags
+def command(run: str, say: str, force: bool, **given: Any) -> int:
+    """Go on with RUN: an id, the beginning of one, or last.
+
+    Tools, output type and --approve are given again: nothing is loaded because a record names it. The model is the
+    recorded one unless given; limits that are given replace the recorded ones.
+
+    \b
+      outrider resume last -t calculator --max-turns 50
+      outrider resume 7f3k --say "Shorter, please"
+    """
+    flags = Flags(**given)
+    run, entries = read_run(run)
+    state = State.fold(entries)
+    if state.outcome == "finished" and not say:
+        return conclude(Result(state, accepted), flags)
+    if not force:
+        _refuse_less(state, entries, flags)
+    limits = flags.limits(state.limits)
+    # the run keeps its instructions; given back, they do not count as changed
+    agent = flags.agent(flags.model or state.model, state.agent, _instructions(state), limits, [Watch(flags, state)])
+    return conclude(drive(agent, lambda: agent.stream_resume(run, limits=limits, say=say)), flags)
+
+
+def _instructions(state: State) -> str:
+    first = from_wire(state.messages[0]) if state.messages else None
+    return first.content if isinstance(first, SystemMessage) else ""
+
+
+def _refuse_less(state: State, entries: Sequence[e.Entry], flags: Flags) -> None:
+    """Raise SetupError when the record has tools, an output type or questions that the flags do not account for."""
+    have = {tool.name for tool in flags.tools()}
+    tools = [name for name in state.tools if name not in have]
+    missing = [f"tool {name}" for name in tools]
+    more = [word for name in dict.fromkeys(map(offering, tools)) for word in ("-t", name)]
+    if state.output_type != "text" and not flags.output:
+        missing.append(f"output type {state.output_type}")
+        more += ["--output", f"MODULE:{state.output_type}"]
+    if not flags.approve and (asked := asked_before(entries)):
+        missing.append(f"--approve {asked}")
+        more += ["--approve", asked]
+    if missing:
+        raise SetupError(
+            f"run {state.run} was made with {', '.join(missing)}",
+            f"Give them again: {resume_command(state.run, flags, state, *more)}\n  or add --force to go on without.",
+        )
+
+
+def asked_before(entries: Sequence[e.Entry]) -> str:
+    """The --approve that the questions on record show, or an empty text; tools that always ask show nothing."""
+    whys = {entry.event.why for entry in entries if isinstance(entry.event, e.ApprovalAsked)}
+    if "its effect is read" in whys:
+        return "always"
+    return "writes" if whys & {"its effect is write", "its effect is egress"} else ""

@@ -1,0 +1,61 @@
+"""outrider show: the record of a run, to read."""
+
+import hashlib
+from collections.abc import Sequence
+
+import click
+import msgspec
+from msgspec import Raw
+
+from outrider import events as e
+from outrider.cli.live import EventLine
+from outrider.cli.record import read_run
+from outrider.cli.text import note, out, out_json, to_people
+from outrider.errors import SetupError
+from outrider.model import join_body
+from outrider.observe.story import story
+from outrider.state import State
+
+
+@click.command("show")
+@click.argument("run")
+@click.option("--request", type=int, metavar="N", help="The exact body of request N, checked against its hash.")
+@click.option("--json", "as_json", is_flag=True, help="The entries as JSON Lines.")
+def command(run: str, request: int | None, as_json: bool) -> int:
+    """Read RUN (an id, the beginning of one, or last) as a story, or exactly.
+
+    \b
+      outrider show last
+      outrider show 7f3k --request 2
+    """
+    run, entries = read_run(run)
+    if request is not None:
+        return _show_request(run, entries, request)
+    if as_json:
+        for entry in entries:
+            out_json(EventLine(run, entry.seq, entry.at, Raw(e.encode(entry.event))))
+    else:
+        for line in story(entries):
+            out(line)
+    return 0
+
+
+def _show_request(run: str, entries: Sequence[e.Entry], number: int) -> int:
+    sent, body = compose(run, entries, number)
+    out(msgspec.json.format(body, indent=2) if to_people() else body)
+    if hashlib.sha256(body).hexdigest() != sent.sha256:
+        note(f"outrider: this is not what was sent: its sha256 differs from the recorded {sent.sha256}")
+        return 1
+    note(f"request {number} as it was sent, sha256 {sent.sha256}")
+    return 0
+
+
+def compose(run: str, entries: Sequence[e.Entry], number: int) -> tuple[e.RequestSent, bytes]:
+    """Request ``number`` as recorded, and its body made again. Raises SetupError when there is no such request."""
+    state = State()
+    for entry in entries:
+        state.add(entry)
+        if isinstance(entry.event, e.RequestSent) and entry.event.number == number:
+            messages = state.messages[: entry.event.messages]
+            return entry.event, join_body(messages, state.settings or Raw(b"{}"))
+    raise SetupError(f"run {run} has no request {number}", f"It made {state.requests}, counted from 1.")

@@ -1,0 +1,29 @@
+"""What goes to stdout and to stderr."""
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+
+def out(text: str | bytes) -> None:
+    """A line on stdout, as UTF-8 whatever the locale says, and at once."""
+    line = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def out_json(value: Any) -> None:
+    """A value as one line of JSON on stdout."""
+    out(msgspec.json.encode(value))
+
+
+def note(text: str) -> None:
+    """A line for people on stderr."""
+    click.echo(text, err=True)
+
+
+def to_people() -> bool:
+    """Whether stdout is a terminal."""
+    return sys.stdout.isatty()
