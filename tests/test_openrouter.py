@@ -139,9 +139,7 @@ async def test_headers(server: FakeOpenRouter) -> None:
 
 
 def test_settings_make_the_body() -> None:
-    made = Settings(
-        temperature=0.6, stop=("END",), provider={"sort": "price"}, extra={"top_a": 1, "stream": False}
-    )
+    made = Settings(temperature=0.6, stop=("END",), provider={"sort": "price"}, extra={"top_a": 1, "stream": False})
     model = OpenRouter("some/model", made)
     tools, form = Raw(b'[{"type":"function"}]'), Raw(b'{"type":"json_object"}')
     assert json.loads(bytes(model.settings(Ask("work", "run-1", tools=tools)))) == {
@@ -161,9 +159,7 @@ def test_settings_make_the_body() -> None:
     assert answer["response_format"] == {"type": "json_object"}
     plain = OpenRouter(settings=Settings(thinking=None, session=False)).settings(Ask("work", "run-1"))
     assert not {"reasoning", "session_id"} & set(json.loads(bytes(plain)))
-    assert model.settings(Ask("work", "r", tools=tools)) == model.settings(
-        Ask("work", "r", tools=Raw(bytes(tools)))
-    )
+    assert model.settings(Ask("work", "r", tools=tools)) == model.settings(Ask("work", "r", tools=Raw(bytes(tools))))
 
 
 def test_settings_are_checked_and_keep_the_key_to_themselves() -> None:

@@ -68,9 +68,7 @@ async def failed(model: OpenRouter, failures: int = 0) -> RequestFailed:
         (418, {"message": "tea"}, "http_418", "stop"),
     ],
 )
-async def test_http_errors(
-    server: FakeOpenRouter, status: int, error: dict[str, Any], reason: str, then: str
-) -> None:
+async def test_http_errors(server: FakeOpenRouter, status: int, error: dict[str, Any], reason: str, then: str) -> None:
     server.add(FakeReply(status=status, error=error))
     event = await failed(model_at(server))
     assert (event.status, event.reason, event.then, event.billed) == (status, reason, then, "no")
@@ -79,9 +77,7 @@ async def test_http_errors(
     assert error["message"] in event.raw
 
 
-@pytest.mark.parametrize(
-    ("status", "hint"), [(401, "openrouter.ai/keys"), (402, "credit"), (404, "model's name")]
-)
+@pytest.mark.parametrize(("status", "hint"), [(401, "openrouter.ai/keys"), (402, "credit"), (404, "model's name")])
 async def test_common_errors_say_what_to_do(server: FakeOpenRouter, status: int, hint: str) -> None:
     server.add(FakeReply(status=status, error="No. The key was sk-test"))
     event = await failed(model_at(server))
@@ -117,8 +113,7 @@ async def test_the_server_says_when_to_come_again(
     server: FakeOpenRouter, headers: dict[str, str], error: dict[str, Any], low: float, high: float
 ) -> None:
     headers = {
-        name: formatdate(time() + 60, usegmt=True) if value == "date" else value
-        for name, value in headers.items()
+        name: formatdate(time() + 60, usegmt=True) if value == "date" else value for name, value in headers.items()
     }
     server.add(FakeReply(status=429, error={"message": "slow"} | error, headers=headers))
     event = await failed(model_at(server))
@@ -181,9 +176,7 @@ async def test_errors_inside_a_200(server: FakeOpenRouter, stream: bool) -> None
         (FakeReply(chunks=[{"choices": [{"delta": {"content": "half"}}]}]), "truncated_stream"),
     ],
 )
-async def test_a_reply_that_is_none_is_tried_again(
-    server: FakeOpenRouter, reply: FakeReply, reason: str
-) -> None:
+async def test_a_reply_that_is_none_is_tried_again(server: FakeOpenRouter, reply: FakeReply, reason: str) -> None:
     server.add(reply)
     event = await failed(model_at(server))
     assert (event.reason, event.then) == (reason, "retry")

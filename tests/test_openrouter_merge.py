@@ -25,9 +25,7 @@ def delta(finish: str | None = None, **fields: Any) -> dict[str, Any]:
     return {"id": "gen-1", "model": "m", "choices": [{"index": 0, "delta": fields, "finish_reason": finish}]}
 
 
-def part(
-    index: int | None = None, id: str | None = None, name: str | None = None, args: Any = None
-) -> dict[str, Any]:
+def part(index: int | None = None, id: str | None = None, name: str | None = None, args: Any = None) -> dict[str, Any]:
     function = {key: value for key, value in (("name", name), ("arguments", args)) if value is not None}
     fields = (("index", index), ("id", id))
     return {key: value for key, value in fields if value is not None} | {"function": function}
@@ -43,9 +41,7 @@ def merged(*pieces: bytes) -> Merger:
 
 def calls(merger: Merger) -> list[tuple[str, str, str]]:
     found = merger.message().tool_calls
-    return (
-        [] if found is UNSET else [(call.id, call.function.name, call.function.arguments) for call in found]
-    )
+    return [] if found is UNSET else [(call.id, call.function.name, call.function.arguments) for call in found]
 
 
 def called(*parts: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -69,9 +65,7 @@ RICH: tuple[dict[str, Any], ...] = (
 def test_cuts_anywhere_change_nothing(end: str) -> None:
     body = sse(*RICH, end=end)
     whole = merged(body)
-    assert whole.message() == AssistantMessage(
-        "Grüße 🌍 und mehr", whole.message().tool_calls, "Ich überlege"
-    )
+    assert whole.message() == AssistantMessage("Grüße 🌍 und mehr", whole.message().tool_calls, "Ich überlege")
     assert calls(whole) == [("c1", "f", '{"ort":"Köln"}')]
     assert (whole.finish, whole.provider, whole.generation, whole.done) == ("tool_calls", "P", "gen-1", True)
     for cut in range(1, len(body)):
@@ -90,9 +84,7 @@ def test_a_whole_json_reply_is_one_chunk_cut_anywhere(cuts: list[int]) -> None:
         "tool_calls": [part(id="a", name="f", args="{}"), part(id="b", name="g", args="{}")],
     }
     choice = {"finish_reason": "tool_calls", "message": message}
-    body = (
-        b"  \n\n " + json.dumps({"id": "gen-9", "choices": [choice], "usage": {"cost": 1}}, indent=1).encode()
-    )
+    body = b"  \n\n " + json.dumps({"id": "gen-9", "choices": [choice], "usage": {"cost": 1}}, indent=1).encode()
     pieces: list[bytes] = []
     for cut in cuts:
         pieces.append(body[:cut])
@@ -297,9 +289,7 @@ def test_usage_counts_and_survives_nonsense() -> None:
         7,
         70,
     )
-    odd = usage_from(
-        b'{"prompt_tokens": "many", "completion_tokens": 1e999999999, "prompt_tokens_details": 3}'
-    )
+    odd = usage_from(b'{"prompt_tokens": "many", "completion_tokens": 1e999999999, "prompt_tokens_details": 3}')
     assert odd is not None
     assert odd.tokens == 0
     assert usage_from(b"null") is usage_from(b"{") is usage_from(b"[]") is None

@@ -168,9 +168,7 @@ class FakeOpenRouter:
             writer.transport.abort()
             self._count("closed")
 
-    async def _reply(
-        self, request: FakeRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> bool:
+    async def _reply(self, request: FakeRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; returns whether the connection goes on."""
         reply = self._next(request)
         kind, pieces = _pieces(reply, request.json, self._model, len(self.requests))
@@ -243,18 +241,14 @@ async def _send(reply: FakeReply, head: bytes, pieces: Sequence[bytes], writer: 
     return True
 
 
-def _pieces(
-    reply: FakeReply, request: dict[str, Any], model: str, number: int
-) -> tuple[str, Sequence[bytes]]:
+def _pieces(reply: FakeReply, request: dict[str, Any], model: str, number: int) -> tuple[str, Sequence[bytes]]:
     """The content type, and the body in the pieces in which it is sent."""
     streams = bool(request.get("stream")) if reply.stream is None else reply.stream
     if reply.body is not None:
         kind = "text/event-stream" if streams and reply.status == 200 else "application/json"
         return kind, [reply.body] if isinstance(reply.body, bytes) else reply.body
     if reply.error is not None:
-        error = (
-            {"code": reply.status, "message": reply.error} if isinstance(reply.error, str) else reply.error
-        )
+        error = {"code": reply.status, "message": reply.error} if isinstance(reply.error, str) else reply.error
         return "application/json", [msgspec.json.encode({"error": error, "user_id": "user_1"})]
     base = {"id": f"gen-{number}", "created": 1, "model": model, "provider": "Fake"}
     if not streams:
