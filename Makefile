@@ -18,12 +18,13 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
-run: .venv/run  ## run the first example: with OPENROUTER_API_KEY on OpenRouter, without it on the local model
+run: .venv/run  ## do the first example (on OpenRouter with OPENROUTER_API_KEY, else on the local model) and show its record
 	@[ -n "$$OPENROUTER_API_KEY" ] || $(MAKE) --no-print-directory --silent weights
 	@$(BIN)/python examples/01_hello.py $(if $(OPENROUTER_API_KEY),,local)
+	@echo; $(BIN)/outrider show last
 
 weights: .venv/run  ## fetch the local model (about 100 MB, once)
-	@$(BIN)/python -c 'import sys; from outrider.local.weights import pull; pull(lambda line: print(line, file=sys.stderr))'
+	@$(BIN)/outrider local pull
 
 test: .venv/dev  ## run the tests; ARGS="tests/test_x.py -k word" runs some
 	@$(BIN)/python -m pytest $(ARGS)

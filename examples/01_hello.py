@@ -4,9 +4,10 @@
 import os
 import sys
 
+from pydantic import BaseModel
+
 from outrider import Agent
 from outrider_tools.calculator import calculator
-from pydantic import BaseModel
 
 
 class Answer(BaseModel):
@@ -19,7 +20,5 @@ MODEL = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUTRIDER_MODEL", "
 agent = Agent(MODEL, tools=[calculator], output=Answer)
 result = agent.run_sync("What is 23*19+7?")
 
-for message in result.messages:
-    print(message)
-print(result.output)
+print(repr(result.output))  # an Answer, for the type checker as well
 print(result)

@@ -5,8 +5,9 @@ import os
 import sys
 from decimal import Decimal
 
-from outrider import Agent
 from pydantic import BaseModel, Field
+
+from outrider import Agent
 
 
 class Invoice(BaseModel):
