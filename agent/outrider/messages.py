@@ -85,6 +85,11 @@ def from_wire(wire: Raw | bytes) -> Message:
     return _decoder.decode(wire)
 
 
+def printable(text: str) -> str:
+    """The text with what UTF-8 cannot carry written out: halves of surrogate pairs, as odd file names bring them."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class ToolCall(Struct, frozen=True):
     """One call the model asked for.
 

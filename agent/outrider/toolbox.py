@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from outrider import events as e
 from outrider.errors import did_you_mean
-from outrider.messages import ToolCall, ToolMessage, to_wire
+from outrider.messages import ToolCall, ToolMessage, printable, to_wire
 from outrider.policy import Policy, Proposed
 from outrider.state import Call, State
 from outrider.threads import slots, start_in_thread
@@ -37,6 +37,7 @@ class Ready(Struct, frozen=True):
     intent: e.Intent
     wire_id: str
     tool: AnyTool
+    edited: bool = False
 
 
 class Plan(Struct, frozen=True):
@@ -56,6 +57,7 @@ class Toolbox:
         self._agent = agent
         self._everything = self._join(tools)
         self._choosing = any(tool.when for tool in tools)
+        self._shown: frozenset[str] | None = None
         self._late: set[asyncio.Task[None]] = set()
 
     @staticmethod
@@ -66,7 +68,15 @@ class Toolbox:
         """The JSON array of the tools on offer now, or None when there are none."""
         if not self._choosing:
             return self._everything
-        return self._join([t for t in self._tools.values() if t.when is None or t.when(self._deps, state)])
+        tools = [tool for tool in self._tools.values() if tool.when is None or tool.when(self._deps, state)]
+        self._shown = frozenset(tool.wire_name for tool in tools)
+        return self._join(tools)
+
+    def _on_offer(self, tool: AnyTool, state: State) -> bool:
+        """Whether the model was shown this tool; after a crash nobody remembers, and its predicate decides."""
+        if self._shown is not None:
+            return tool.wire_name in self._shown
+        return tool.when is None or tool.when(self._deps, state)
 
     # ------------------------------------------------------------------------------------------ plan
 
@@ -87,8 +97,10 @@ class Toolbox:
             return None
         tool = self._tools.get(call.call.name)
         if tool is None:
-            return self._unknown(call.call)
+            return self._gone(call, state)
         match call.status:
+            case "new" if not self._on_offer(tool, state):
+                return self._unknown(call.call, state)
             case "new":
                 return self._judge(call, tool, state)
             case "allowed" if call.arguments is not None:
@@ -99,12 +111,18 @@ class Toolbox:
                 return _doubt(call.call, call.intent, tool, "crash")
             case "again" if call.intent:
                 again = msgspec.structs.replace(call.intent, attempt=call.intent.attempt + 1)
-                return Ready(again, call.call.wire_id, tool)
+                return Ready(again, call.call.wire_id, tool, call.edited)
             case _:
                 return None
 
-    def _unknown(self, call: ToolCall) -> e.ToolFinished:
-        names = [tool.wire_name for tool in self._tools.values()]
+    def _gone(self, call: Call, state: State) -> e.Durable:
+        """A resumed run may lack the tool of a call that was under way: that call is still in doubt."""
+        if call.intent and call.intent.repeat != "safe":
+            return e.ToolInDoubt(call.call.id, "crash", "ask")
+        return self._unknown(call.call, state)
+
+    def _unknown(self, call: ToolCall, state: State) -> e.ToolFinished:
+        names = [tool.wire_name for tool in self._tools.values() if self._on_offer(tool, state)]
         text = say("call_unknown", name=call.name, names=names, hint=did_you_mean(call.name, names))
         return _refusal(call, text)
 
@@ -113,10 +131,8 @@ class Toolbox:
         if isinstance(checked, BadArguments):
             text = say("call_bad_arguments", name=tool.name, problems=checked.problems)
             return _refusal(call.call, text)
-        intent = e.Intent(
-            call.call.id, tool.name, checked.canonical, call.call.id, tool.effect, tool.repeat
-        )
-        return Ready(intent, call.call.wire_id, tool)
+        intent = e.Intent(call.call.id, tool.name, checked.canonical, call.call.id, tool.effect, tool.repeat)
+        return Ready(intent, call.call.wire_id, tool, call.edited)
 
     def _judge(self, call: Call, tool: AnyTool, state: State) -> Ready | e.Durable:
         ready = self._checked(call, tool, call.call.arguments)
@@ -160,7 +176,7 @@ class Toolbox:
             finished = _failure(call, "CancelledError", traceback.format_exc())
         except ToolError as error:
             finished = _result(call, str(error), ok=False, error=traceback.format_exc())
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is told to the model
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises is told to the model
             if limit.expired():
                 await record(_doubt(_named(call), call.intent, call.tool, "timeout"))
                 return
@@ -186,7 +202,7 @@ class Toolbox:
             return
         try:
             finished = _result(call, call.tool.render(done.result()))
-        except Exception as error:  # noqa: BLE001 - as in _run_one: it belongs into the record
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _run_one: it belongs into the record
             finished = _failure(call, type(error).__name__, traceback.format_exc())
         task = asyncio.ensure_future(_swallow(record(msgspec.structs.replace(finished, late=True))))
         self._late.add(task)
@@ -228,6 +244,7 @@ def _doubt(
 
 
 def _refusal(call: ToolCall, text: str) -> e.ToolFinished:
+    text = printable(text)
     return e.ToolFinished(call.id, to_wire(ToolMessage(call.wire_id, text)), ok=False, error=text)
 
 
@@ -236,9 +253,12 @@ def _failure(call: Ready, kind: str, error: str) -> e.ToolFinished:
 
 
 def _result(call: Ready, text: str, ok: bool = True, error: str = "") -> e.ToolFinished:
+    text = printable(text)
     cut = max(0, len(text) - call.tool.max_result)
     if cut:
         kept = text[: call.tool.max_result]
         text = say("call_cut", result=kept, total=len(text), cut=cut)
+    if call.edited:
+        text = say("call_edited", arguments=bytes(call.intent.arguments).decode(), result=text)
     wire = to_wire(ToolMessage(call.wire_id, text))
-    return e.ToolFinished(call.intent.call, wire, ok, call.tool.trust, cut, error)
+    return e.ToolFinished(call.intent.call, wire, ok, call.tool.trust, cut, printable(error))
