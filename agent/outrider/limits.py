@@ -13,14 +13,13 @@ def charged(state: State) -> Decimal:
     """Dollars that count against the limit: the bills so far, and a charge for each request in doubt.
 
     A request that was sent and never answered may have been billed. It is charged like the dearest request of
-    the run; while there is none to compare with, half of the dollar limit, so that a run that is killed over and
-    over between sending and hearing still stops.
+    the run; while there is none to compare with, half of the dollar limit it was sent under, so that a run that
+    is killed over and over between sending and hearing still stops, and goes on under a higher limit.
     """
     known = state.usage.cost or Decimal(0)
-    if not state.requests_in_doubt:
-        return known
-    each = state.dearest if state.dearest is not None else (state.limits.dollars or Decimal(0)) / 2
-    return known + state.requests_in_doubt * each
+    if state.dearest is not None:
+        return known + state.requests_in_doubt * state.dearest
+    return known + state.guessed + (state.stake if state.open_request else 0)
 
 
 def reached(state: State, now: float) -> LimitReached | None:
