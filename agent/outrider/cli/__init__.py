@@ -103,8 +103,8 @@ def _main(args: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted; nothing was begun", "", 130)
     except BrokenPipeError:
-        sys.stdout = None  # or the interpreter would try to flush it once more
-        return _say("stdout was closed before all was written", "What a run answered is on record.", 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes stdout once more
+        return _say("stdout was closed before all was written", "", 1)
     except OutriderError as error:
         return _explain(error)
     except Exception as error:  # one line instead of a traceback

@@ -19,7 +19,6 @@ from outrider.agent import Agent
 from outrider.cli.flags import Flags, resume_command
 from outrider.cli.text import note, out, out_json
 from outrider.errors import OutriderError
-from outrider.messages import Usage
 from outrider.observe.terminal import clean, how_to_answer, lines
 from outrider.result import Result
 from outrider.run import Run
@@ -35,16 +34,17 @@ class EventLine(Struct, frozen=True):
     event: Raw
 
 
-class Report(Struct, frozen=True):
-    """What ``--json`` writes. ``output`` is null without an answer; ``resume`` null when there is nothing to resume."""
+class Report(Struct, frozen=True, kw_only=True):
+    """What ``--json`` writes. ``output`` is null without an answer, ``resume`` when there is nothing to resume."""
 
+    schema: int = 1
     run: str
     outcome: str
     exit_code: int
     output: Any
     partial: Any
     detail: str
-    usage: Usage
+    usage: dict[str, Any]
     cost: Decimal | None
     turns: int
     requests: int
@@ -52,7 +52,6 @@ class Report(Struct, frozen=True):
     seconds: float
     model: str
     resume: str | None
-    schema: int = 1
 
 
 class Watch:
@@ -183,7 +182,7 @@ def _report(result: Result[Any], resume: str | None) -> Report:
         output=accepted(state) if result.outcome == "finished" else None,
         partial=result.partial,
         detail=result.detail,
-        usage=result.usage,
+        usage=msgspec.structs.asdict(result.usage),
         cost=result.cost,
         turns=result.turns,
         requests=state.requests,

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import click
+from msgspec.structs import asdict
 
 from outrider.cli.record import with_journal
 from outrider.cli.text import note, out, out_json
@@ -22,13 +24,26 @@ def command(limit: int, as_json: bool) -> int:
     found = with_journal(lambda journal: journal.runs(limit))
     if as_json:
         for summary in found:
-            out_json(summary)
+            out_json(_line(summary))
     elif not found:
         note("there is no run on record here")
     else:
         for line in _table([_HEAD, *map(_row, found)]):
             out(line)
     return 0
+
+
+def _line(summary: Summary) -> dict[str, Any]:
+    totals = asdict(summary.totals)
+    rest = {"outcome": totals["outcome"] or None, "usage": asdict(summary.totals.usage)}
+    return {
+        "run": summary.run,
+        "created": summary.created,
+        "updated": summary.updated,
+        "live": summary.live,
+        **totals,
+        **rest,
+    }
 
 
 def _row(summary: Summary) -> tuple[str, ...]:

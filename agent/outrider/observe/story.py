@@ -139,8 +139,9 @@ def _run_resumed(event: e.RunResumed, entry: e.Entry, before: State) -> Lines:
 
 
 def _run_finished(event: e.RunFinished, entry: e.Entry, before: State) -> Lines:
-    yield ""
-    yield from lines(entry, before)
+    if event.outcome != "finished":
+        yield ""
+        yield from lines(entry, before)
     if event.error:
         yield block(event.error)
 
