@@ -291,6 +291,8 @@ class Agent(Generic[Deps, Out]):
             state, log, self.model, toolbox, output, self._masking, self._observers, output.read, live
         )
         try:
+            if events:  # a missing key or missing weights are said before anything is on record
+                await self.model.ready()
             for event in events:
                 await run.record(event)
         except BaseException:
