@@ -5,13 +5,13 @@ as JSON writes it; whatever has the exact shape of an OpenRouter key is a secret
 """
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import msgspec
-from msgspec import Raw
 
 from outrider import events as e
 from outrider.errors import SetupError
@@ -25,12 +25,25 @@ _KEY_START = "sk-or-v1-"
 
 
 def _forms(secret: str) -> set[str]:
-    raw = secret.encode()
-    forms = {secret, quote(secret), quote(secret, safe=""), base64.b64encode(raw).decode().rstrip("=")}
-    forms.add(base64.urlsafe_b64encode(raw).decode().rstrip("="))
-    for form in tuple(forms):  # arguments are JSON inside JSON
-        forms.add(msgspec.json.encode(form).decode()[1:-1])
+    forms = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), *_base64(secret.encode())}
+    for _ in range(2):  # arguments are JSON inside JSON
+        forms |= {escaped for form in forms for escaped in _escaped(form)}
     return forms
+
+
+def _escaped(text: str) -> tuple[str, str]:
+    """The text as it stands in JSON, which may write what is not ASCII as it is or as numbers."""
+    return msgspec.json.encode(text).decode()[1:-1], json.dumps(text)[1:-1]
+
+
+def _base64(raw: bytes) -> set[str]:
+    """The secret alone and, as in ``user:secret``, inside other text: what of the code its bytes alone decide."""
+    alone = base64.b64encode(raw).decode().rstrip("=")
+    found = {alone}
+    for before in range(3):
+        inside = base64.b64encode(bytes(before) + raw).decode()
+        found.add(inside[-(-before * 4 // 3) : (before + len(raw)) * 8 // 6])
+    return found | {form.translate(str.maketrans("+/", "-_")) for form in found}
 
 
 class Masking:
@@ -46,11 +59,8 @@ class Masking:
         forms = {form for secret in secrets for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)
         self._text = re.compile("|".join([*map(re.escape, self._forms), _KEY_SHAPE]))
-        # Inside the event's JSON a secret may be escaped once or twice, so the search knows those forms as well.
-        escaped = {msgspec.json.encode(form).decode()[1:-1] for form in self._forms}
-        twice = {msgspec.json.encode(form).decode()[1:-1] for form in escaped}
-        known = sorted(escaped | twice, key=len, reverse=True)
-        self._bytes = re.compile("|".join([*map(re.escape, known), _KEY_SHAPE]).encode())
+        escaped = {escaped for form in self._forms for escaped in _escaped(form)}  # as it stands in an event
+        self._signs = tuple(sign.encode() for sign in {_KEY_START, *self._forms, *escaped})
 
     def text(self, text: str) -> str:
         """The text without secrets."""
@@ -59,7 +69,7 @@ class Masking:
     def event(self, event: e.Durable) -> tuple[e.Durable, bytes]:
         """The event without secrets, and its JSON."""
         body = e.encode(event)
-        if not self._bytes.search(body):
+        if not any(sign in body for sign in self._signs):  # far faster than a pattern
             return event, body
         body = msgspec.json.encode(self._walk(msgspec.json.decode(body)))
         return e.decode(body), body
@@ -79,6 +89,17 @@ class Masking:
         """How many characters at the end of a growing text may be the beginning of a secret."""
         return max([_overlap(text, form) for form in self._forms] + [_key_overlap(text)])
 
+    def settled(self, text: str) -> tuple[str, str]:
+        """What of a growing text is known, without secrets, and the end of it that may still become one."""
+        known, place = "", 0
+        while True:
+            unsure = len(text) - self.held_back(text[place:])
+            found = self._text.search(text, place)
+            if found is None or found.start() >= unsure:
+                return known + text[place:unsure], text[unsure:]
+            known += text[place : found.start()] + MASK
+            place = found.end()
+
 
 def _overlap(text: str, form: str) -> int:
     start = text.find(form[0], max(0, len(text) - len(form) + 1))
@@ -91,9 +112,9 @@ def _overlap(text: str, form: str) -> int:
 
 def _key_overlap(text: str) -> int:
     start = text.rfind(_KEY_START, max(0, len(text) - len(_KEY_START) - 63))
-    if start < 0:
-        return _overlap(text, _KEY_START)
-    return len(text) - start if re.fullmatch(r"[0-9a-f]{0,63}", text[start + len(_KEY_START) :]) else 0
+    if start >= 0 and re.fullmatch(r"[0-9a-f]{0,63}", text[start + len(_KEY_START) :]):
+        return len(text) - start
+    return _overlap(text, _KEY_START)
 
 
 class LiveMask:
@@ -106,16 +127,16 @@ class LiveMask:
     def delta(self, event: e.Live) -> e.Live | None:
         """The delta as it may be shown, or None while all of it is held back."""
         key = (type(event), event.number, event.index if isinstance(event, e.ArgumentsDelta) else 0)
-        text = self._masking.text(self._held.pop(key, "") + event.text)
-        if keep := self._masking.held_back(text):
-            self._held[key] = text[-keep:]
-            text = text[:-keep]
+        text, held = self._masking.settled(self._held.pop(key, "") + event.text)
+        if held:
+            self._held[key] = held
         return msgspec.structs.replace(event, text=text) if text else None
 
     def rest(self) -> list[e.Live]:
-        """What was held back and turned out to be no secret."""
+        """What was held back, at the end of a reply: it did not grow into a longer secret."""
         held, self._held = self._held, {}
         made: list[e.Live] = []
-        for (kind, number, index), text in held.items():
+        for (kind, number, index), unsure in held.items():
+            text = self._masking.text(unsure)
             made.append(kind(number, text, index) if kind is e.ArgumentsDelta else kind(number, text))
         return made

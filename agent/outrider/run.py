@@ -159,8 +159,9 @@ class Run(Generic[Out]):
 
     def _tell_durable(self, entry: e.Entry) -> None:
         if self._live_mask:
-            for rest in self._live_mask.rest():
-                self._reader.put(rest)
+            if isinstance(entry.event, e.Replied | e.RequestFailed):  # in the middle of a reply more may come
+                for rest in self._live_mask.rest():
+                    self._reader.put(rest)
             self._reader.put(entry.event)
         for observer in tuple(self._observers):
             try:
