@@ -130,6 +130,7 @@ class Signals:
         if self._reason:
             os._exit(128 + number)  # what had to be on disk is; the next process finds this one dead
         self._reason = "interrupted" if number == signal.SIGINT else "stopped"
+        os.write(2, b"stopping; once more ends it at once\n")  # print may be what was interrupted
         if self._run:
             self._loop.call_soon_threadsafe(self._run.stop, self._reason)
 

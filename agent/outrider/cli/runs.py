@@ -48,12 +48,13 @@ def _line(summary: Summary) -> dict[str, Any]:
 
 def _row(summary: Summary) -> tuple[str, ...]:
     totals = summary.totals
+    rests = totals.outcome and not summary.live  # the figures are kept up to date only then
     return (
         summary.run,
         time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.created)),
         "running" if summary.live else totals.outcome or "unfinished",
-        str(totals.turns),
-        dollars(totals.usage.cost),
+        str(totals.turns) if rests else "?",
+        dollars(totals.usage.cost) if rests else "?",
         clean(short(totals.task, 60)),
     )
 
