@@ -32,7 +32,9 @@ class Attempt(Struct, frozen=True):
 class Life(Struct, frozen=True):
     """One process that worked on the run: killed on its way, or come to where the run rests.
 
-    ``steps`` are those it passed. ``fresh``: it found no run on record and began one.
+    ``steps`` are those it passed. ``fresh``: it found no run on record and began one. ``conversation`` is a hash of
+    all messages. ``runs`` counts those on record. ``faithful``: the record, folded, is the state the life ended with.
+    ``charged`` are the dollars that count against the limit.
     """
 
     killed: bool
@@ -42,8 +44,7 @@ class Life(Struct, frozen=True):
     output: Any = None
     conversation: str = ""
     runs: int = 0
-    turns: int = 0
-    requests_in_doubt: int = 0
+    faithful: bool = False
     charged: Decimal = Decimal(0)
 
 
@@ -68,6 +69,10 @@ class Trial(Struct, frozen=True):
     def last(self) -> Life:
         """The life that brought the run to its end."""
         return self.lives[-1]
+
+    def bills(self, lives: int | None = None) -> int:
+        """The replies that the model was paid for, in all lives or in the first of them."""
+        return sum(a.what == "bill" for a in self.attempts if lives is None or a.life < lives)
 
 
 class Matrix(Struct, frozen=True):

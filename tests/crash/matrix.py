@@ -5,6 +5,8 @@ are tried, 1 for all of them and 5 for a fifth. It has no thread and no event lo
 """
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - asyncio imports it when it first needs a thread
+import gc
 import os
 import random
 import shutil
@@ -19,6 +21,8 @@ import msgspec
 from crash.facts import ANY, Life, Matrix, Plan, Point, Trial
 from crash.fuse import Fuse
 from crash.scenes import SCENES, World, live
+from outrider.toolbox import MOST_ATTEMPTS
+from outrider_prompts import say
 
 WATCHDOG_SECONDS = 60
 """A life that takes longer is stuck."""
@@ -26,8 +30,14 @@ WATCHDOG_SECONDS = 60
 MOST_LIVES_AFTER = 6
 """How many undisturbed lives a run may need to come to its end."""
 
-STORMS = 20
-STORM_DEATHS = 6
+NOWHERE = Point("no such step", 1)
+"""Where a life that comes to rest by itself does not die."""
+
+LOTS = 10
+"""How many runs are killed at steps drawn by lot."""
+
+MANY = 4
+"""How often a run is killed that is killed often: its calls are begun once more than that, and may be."""
 
 
 def fork(work: Callable[[], None]) -> int:
@@ -119,31 +129,53 @@ def every_point(name: str, plan: Plan, folder: Path, share: int, offset: int) ->
     return Matrix(name, unbroken, len(points), tuple(carry_out_all(plans, folder)))
 
 
-def storms(scene: str, folder: Path, share: int) -> Matrix:
-    """Runs killed over and over, after any number of steps."""
+def again_and_again(scene: str, folder: Path, share: int) -> Matrix:
+    """Kill life after life, after any number of steps, drawn by lot; most of all early, so that many are needed."""
     [unbroken] = carry_out_all([Plan(scene)], folder)
-    chance = random.Random(0)
-    most = len(unbroken.lives[0].steps)
-    plans = [
-        Plan(scene, tuple(Point(ANY, chance.randint(2, most)) for _ in range(STORM_DEATHS)))
-        for _ in range(STORMS)
-    ]
-    chosen = plans[::share]
-    return Matrix(f"{scene}, over and over", unbroken, len(plans), tuple(carry_out_all(chosen, folder)))
+    lot = random.Random(0)
+    plans = [Plan(scene, tuple(Point(ANY, lot.randint(2, 35)) for _ in range(MANY))) for _ in range(LOTS)]
+    return Matrix(f"{scene}, by lot", unbroken, LOTS, tuple(carry_out_all(plans[::share], folder)))
+
+
+def stubborn(scene: str, folder: Path) -> Matrix:
+    """Kill every life at the same step, as a fault that comes back does."""
+    [unbroken] = carry_out_all([Plan(scene)], folder)
+    steps = ("after bill", "after flush", "after append", "before reserve", "after reserve")
+    plans = [Plan(scene, (Point(step, 1),) * MANY) for step in steps]
+    return Matrix(f"{scene}, the same again", unbroken, len(plans), tuple(carry_out_all(plans, folder)))
+
+
+def hopeless(folder: Path) -> Matrix:
+    """A call that kills its process whenever it runs: it is begun only so often, whatever it may be."""
+    [unbroken] = carry_out_all([Plan("keyed")], folder)
+    plan = Plan("keyed", (Point("after reserve", 1),) * MOST_ATTEMPTS)
+    return Matrix("keyed, hopeless", unbroken, 1, tuple(carry_out_all([plan], folder)))
+
+
+def warm_up() -> None:
+    """Import and build what every life would have to, and let the children share the memory."""
+    say("answer_now", schema="{}")
+    gc.collect()
+    gc.freeze()
 
 
 def matrices(folder: Path, share: int) -> list[Matrix]:
     """All that is tried."""
+    warm_up()
     unheard = Point("after reserve", 1)  # its effect is there and its result is not
-    unbilled = Point("after bill", 1)
+    unpaid = Point("after bill", 1)  # the reply is billed and nobody has heard it
     return [
         every_point("keyed", Plan("keyed"), folder, share, 0),
-        every_point("never", Plan("never"), folder, share, 1),
-        every_point("capped", Plan("capped"), folder, share, 2),
         every_point("keyed, second life", Plan("keyed", (unheard,)), folder, share, 3),
-        every_point("never, in doubt", Plan("never", (unheard, unheard)), folder, share, 4),
-        every_point("capped, second life", Plan("capped", (unbilled,)), folder, share, 0),
-        *(storms(scene, folder, share) for scene in SCENES),
+        every_point("never", Plan("never"), folder, share, 1),
+        every_point("never, in doubt", Plan("never", (unheard, NOWHERE)), folder, share, 4),
+        every_point("asked", Plan("asked"), folder, share, 2),
+        every_point("asked, answered", Plan("asked", (NOWHERE,)), folder, share, 0),
+        every_point("capped", Plan("capped"), folder, share, 2),
+        every_point("capped, second life", Plan("capped", (unpaid,)), folder, share, 0),
+        *(again_and_again(scene, folder, share) for scene in SCENES),
+        *(stubborn(scene, folder) for scene in SCENES),
+        hopeless(folder),
     ]
 
 

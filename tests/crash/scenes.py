@@ -1,4 +1,4 @@
-"""The task that gets killed, in three forms, and one life of it.
+"""The task that gets killed, in a few forms, and one life of it.
 
 A lamp is bought: stock and rate are read and the lamp reserved, all in one reply; then it is paid; then comes the
 answer, first in words and, asked again, as an ``Order``.
@@ -39,7 +39,8 @@ SCRIPT = (
 DONE = {"reserve": "reserved", "pay": "paid"}
 """What the writing tools answer, and what a person says who finds that they did their work."""
 
-MORE_MONEY = Limits(dollars=Decimal(100))
+MORE_MONEY = 100
+"""What a run out of money gets: so many times its limit."""
 
 
 class Order(BaseModel):
@@ -93,7 +94,7 @@ async def reserve(item: str, context: Context[World]) -> str:
     return DONE["reserve"]
 
 
-async def pay(euros: int, context: Context[World]) -> str:
+def pay(euros: int, context: Context[World]) -> str:
     """Pay."""
     context.deps.happen("pay", context.key)
     return DONE["pay"]
@@ -132,10 +133,12 @@ class Scene(Struct, frozen=True):
 
 KEYED = (stock, rate, tool(reserve, repeat="with_key"), tool(pay, repeat="with_key"))
 ONCE = (stock, rate, tool(reserve, repeat="never"), tool(pay, repeat="never"))
+ASKED = (stock, rate, tool(reserve, repeat="never"), tool(pay, repeat="never", approve=True))
 
 SCENES = {
     "keyed": Scene(KEYED, "0.001"),
     "never": Scene(ONCE, "0.001"),
+    "asked": Scene(ASKED, "0.001"),
     "capped": Scene(KEYED, "0.50"),
 }
 
@@ -143,36 +146,40 @@ SCENES = {
 async def live(scene: Scene, folder: Path, number: int, death: Point | None) -> Life:
     """One life: go on with the run on record, or begin it where there is none; as somebody would who finds it.
 
-    Calls in doubt are looked up in the world and settled first; a run out of money is given some.
+    What it waits for it gets first: consent, word on a call in doubt after a look at the world, more money.
     """
     fuse = Fuse(death)
     world = World(folder, fuse, number)
     journal = FusedJournal(SQLiteJournal(folder), fuse.reach)
     agent = scene.agent(world, journal)
-    found = await journal.runs()
+    found = [summary.run for summary in await journal.runs()]
     run, more = "none", None
     if found:
-        run = found[0].run
-        more = MORE_MONEY if found[0].totals.outcome == "limit" else None
-        await _settle(agent, world, run)
+        run = found[0]
+        state = State.fold(await journal.read(run))
+        await _answer(agent, world, state)
+        if state.outcome == "limit" and state.limits.dollars is not None:
+            more = Limits(dollars=state.limits.dollars * MORE_MONEY)
     try:
         result = await agent.resume(run, deps=world, limits=more)
     except RunNotFound:
         result = await agent.run(TASK, deps=world)
-    return _told(result, fuse, not found, len(await journal.runs()))
+    return await _told(result, fuse, journal, fresh=not found)
 
 
-async def _settle(agent: Agent[World, Order], world: World, run: str) -> None:
+async def _answer(agent: Agent[World, Order], world: World, state: State) -> None:
     done = {attempt.key for attempt in world.attempts()}
-    state = State.fold(await agent.journal.read(run))
     for call in state.owed_calls():
-        if call.status == "doubt" and call.intent:
+        if call.status == "asked":
+            await agent.approve(state.run, call.call.id)
+        elif call.status == "doubt" and call.intent:
             happened = call.intent.key.partition(":")[2] in done
-            await agent.settle(run, call.call.id, DONE[call.call.name] if happened else None)
+            await agent.settle(state.run, call.call.id, DONE[call.call.name] if happened else None)
 
 
-def _told(result: Result[Order], fuse: Fuse, fresh: bool, runs: int) -> Life:
+async def _told(result: Result[Order], fuse: Fuse, journal: FusedJournal, fresh: bool) -> Life:
     state = result.state
+    entries = await journal.read(result.run)
     return Life(
         killed=False,
         steps=tuple(fuse.passed),
@@ -180,8 +187,7 @@ def _told(result: Result[Order], fuse: Fuse, fresh: bool, runs: int) -> Life:
         outcome=result.outcome,
         output=result.output.model_dump() if result.outcome == "finished" else None,
         conversation=hashlib.sha256(b"\n".join(map(bytes, state.messages))).hexdigest(),
-        runs=runs,
-        turns=state.turns,
-        requests_in_doubt=state.requests_in_doubt,
+        runs=len(await journal.runs()),
+        faithful=State.fold(entries) == state,
         charged=charged(state),
     )
