@@ -12,7 +12,7 @@ from collections import Counter
 import msgspec
 import pytest
 
-from crash.facts import Attempt, Matrix, Trial
+from crash.facts import ANY, LINE, Attempt, Matrix, Trial
 
 SHARE = "1" if os.environ.get("OUTRIDER_CRASH") == "all" else "5"
 WATCHDOG_SECONDS = 1200
@@ -60,10 +60,12 @@ def how_it_went(trial: Trial) -> str:
 
 
 def test_every_chosen_point_was_a_death(matrices: list[Matrix]) -> None:
-    chosen = [t for m in matrices if "again" not in m.name and "lot" not in m.name for t in m.trials]
-    assert len(chosen) >= sum(m.points for m in matrices) // 10
-    assert names([t for t in chosen if not t.lives[len(t.plan.deaths) - 1].killed]) == []
-    assert names([t for m in matrices for t in m.trials if not any(life.killed for life in t.lives)]) == []
+    exact = [m for m in matrices if m.exact]
+    assert sum(len(m.trials) for m in exact) >= sum(m.points for m in exact) // 6
+    alive = [t for m in exact for t in m.trials if not t.lives[len(t.plan.deaths) - 1].killed]
+    assert names(alive) == []
+    inexact = [t for m in matrices if not m.exact for t in m.trials]
+    assert sum(t.lives[0].killed for t in inexact) > len(inexact) * 0.8
 
 
 def test_each_ends_with_the_answer_and_the_conversation_of_the_unbroken_run(matrices: list[Matrix]) -> None:
@@ -105,9 +107,9 @@ def test_a_run_killed_before_its_first_flush_leaves_no_trace_and_has_done_nothin
     anew = [(t, n) for t in trials for n, life in enumerate(t.lives) if life.fresh and n > 0]
     assert anew
     assert names([t for t, n in anew if before(t, n)]) == []
-    single = [t for t in trials if len(t.plan.deaths) == 1]
-    assert {str(t.plan.deaths[0]) for t, n in anew if n == 1} <= NO_TRACE
-    assert names([t for t in single if str(t.plan.deaths[0]) in NO_TRACE and not t.lives[1].fresh]) == []
+    first = {t.plan: str(t.plan.deaths[0]) for t in trials if t.plan.deaths[0].step not in (ANY, LINE)}
+    assert {first[t.plan] for t, n in anew if n == 1 and t.plan in first} <= NO_TRACE
+    assert names([t for t in trials if first.get(t.plan) in NO_TRACE and not any(x.fresh for x in t.lives[1:])]) == []
 
 
 def test_a_death_costs_at_most_one_request(matrices: list[Matrix]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from msgspec import Struct
 
 ANY = "any step"
+LINE = "line"
+"""A line of the library's code, in any thread. Such steps are only counted for a death at one of them."""
 
 
 class Point(Struct, frozen=True, order=True):
@@ -78,10 +80,11 @@ class Trial(Struct, frozen=True):
 class Matrix(Struct, frozen=True):
     """One scene, killed at each chosen point of one of its lives, beside the same lives without that death.
 
-    ``points`` counts those there are; ``trials`` are of the chosen ones.
+    ``points`` counts those there are; ``trials`` are of the chosen ones. ``exact``: each is sure to be reached.
     """
 
     name: str
+    exact: bool
     unbroken: Trial
     points: int
     trials: tuple[Trial, ...]

@@ -2,11 +2,16 @@
 
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
-from crash.facts import ANY, Point
+import outrider
+from crash.facts import ANY, LINE, Point
 from outrider.events import AnyCommand, Command, Entry
 from outrider.journal import Journal, Log, Summary, Totals
 
@@ -21,6 +26,8 @@ class Fuse:
         self._point = point
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
+        if point and point.step == LINE:
+            self._watch_lines()
 
     def reach(self, step: str) -> None:
         """Take one more step of this name; does not return from the last one."""
@@ -30,6 +37,19 @@ class Fuse:
             self.passed.append(here)
             if self._point in (here, Point(ANY, self._counts[ANY])):
                 os.kill(os.getpid(), signal.SIGKILL)
+
+    def _watch_lines(self) -> None:
+        library = str(Path(outrider.__file__).parent)
+
+        def trace(frame: FrameType, event: str, argument: Any) -> Any:
+            if not frame.f_code.co_filename.startswith(library):
+                return None
+            if event == "line":
+                self.reach(LINE)
+            return trace
+
+        threading.settrace(trace)
+        sys.settrace(trace)
 
 
 class FusedLog:

@@ -5,7 +5,7 @@ are tried, 1 for all of them and 5 for a fifth. It has no thread and no event lo
 """
 
 import asyncio
-import concurrent.futures.thread  # noqa: F401 - asyncio imports it when it first needs a thread
+import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport] - asyncio would import it late
 import gc
 import os
 import random
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from crash.facts import ANY, Life, Matrix, Plan, Point, Trial
+from crash.facts import ANY, LINE, Life, Matrix, Plan, Point, Trial
 from crash.fuse import Fuse
 from crash.scenes import SCENES, World, live
 from outrider.toolbox import MOST_ATTEMPTS
@@ -32,6 +32,9 @@ MOST_LIVES_AFTER = 6
 
 NOWHERE = Point("no such step", 1)
 """Where a life that comes to rest by itself does not die."""
+
+LINES = 100
+"""How many parts the lines of a run are divided into, to kill it after each."""
 
 LOTS = 10
 """How many runs are killed at steps drawn by lot."""
@@ -126,7 +129,18 @@ def every_point(name: str, plan: Plan, folder: Path, share: int, offset: int) ->
     points = sorted(unbroken.lives[len(plan.deaths)].steps)
     chosen = points[offset % share :: share]
     plans = [Plan(plan.scene, (*plan.deaths, point)) for point in chosen]
-    return Matrix(name, unbroken, len(points), tuple(carry_out_all(plans, folder)))
+    return Matrix(name, True, unbroken, len(points), tuple(carry_out_all(plans, folder)))
+
+
+def any_line(scene: str, folder: Path, share: int) -> Matrix:
+    """Kill a run at lines of the library's code, spread over the whole of it; inside a commit, for one.
+
+    Threads take their lines in any order, and now and then one more: a run may come home alive.
+    """
+    [unbroken] = carry_out_all([Plan(scene, (Point(LINE, sys.maxsize),))], folder)
+    lines = sum(step.step == LINE for step in unbroken.lives[0].steps)
+    plans = [Plan(scene, (Point(LINE, lines * n // LINES),)) for n in range(1, LINES)]
+    return Matrix(f"{scene}, any line", False, unbroken, lines, tuple(carry_out_all(plans[::share], folder)))
 
 
 def again_and_again(scene: str, folder: Path, share: int) -> Matrix:
@@ -134,7 +148,7 @@ def again_and_again(scene: str, folder: Path, share: int) -> Matrix:
     [unbroken] = carry_out_all([Plan(scene)], folder)
     lot = random.Random(0)
     plans = [Plan(scene, tuple(Point(ANY, lot.randint(2, 35)) for _ in range(MANY))) for _ in range(LOTS)]
-    return Matrix(f"{scene}, by lot", unbroken, LOTS, tuple(carry_out_all(plans[::share], folder)))
+    return Matrix(f"{scene}, by lot", False, unbroken, LOTS, tuple(carry_out_all(plans[::share], folder)))
 
 
 def stubborn(scene: str, folder: Path) -> Matrix:
@@ -142,14 +156,14 @@ def stubborn(scene: str, folder: Path) -> Matrix:
     [unbroken] = carry_out_all([Plan(scene)], folder)
     steps = ("after bill", "after flush", "after append", "before reserve", "after reserve")
     plans = [Plan(scene, (Point(step, 1),) * MANY) for step in steps]
-    return Matrix(f"{scene}, the same again", unbroken, len(plans), tuple(carry_out_all(plans, folder)))
+    return Matrix(f"{scene}, the same again", False, unbroken, len(plans), tuple(carry_out_all(plans, folder)))
 
 
 def hopeless(folder: Path) -> Matrix:
     """A call that kills its process whenever it runs: it is begun only so often, whatever it may be."""
     [unbroken] = carry_out_all([Plan("keyed")], folder)
     plan = Plan("keyed", (Point("after reserve", 1),) * MOST_ATTEMPTS)
-    return Matrix("keyed, hopeless", unbroken, 1, tuple(carry_out_all([plan], folder)))
+    return Matrix("keyed, hopeless", True, unbroken, 1, tuple(carry_out_all([plan], folder)))
 
 
 def warm_up() -> None:
@@ -173,6 +187,8 @@ def matrices(folder: Path, share: int) -> list[Matrix]:
         every_point("asked, answered", Plan("asked", (NOWHERE,)), folder, share, 0),
         every_point("capped", Plan("capped"), folder, share, 2),
         every_point("capped, second life", Plan("capped", (unpaid,)), folder, share, 0),
+        any_line("keyed", folder, share),
+        any_line("never", folder, share),
         *(again_and_again(scene, folder, share) for scene in SCENES),
         *(stubborn(scene, folder) for scene in SCENES),
         hopeless(folder),
