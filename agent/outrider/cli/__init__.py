@@ -89,22 +89,23 @@ def outrider() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """The entry point: do what the arguments say and exit."""
-    sys.exit(_main(args))
+    code = _main(args)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # said already; the interpreter would flush once more and change the exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def _main(args: Sequence[str] | None) -> int:
     try:
         done: Any = outrider.main(args, prog_name="outrider", standalone_mode=False)
-        sys.stdout.flush()
         return done if isinstance(done, int) else 0
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted; nothing was begun", "", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes stdout once more
-        return _say("stdout was closed before all was written", "", 1)
     except OutriderError as error:
         return _explain(error)
     except Exception as error:  # one line instead of a traceback

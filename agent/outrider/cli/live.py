@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
@@ -17,7 +16,7 @@ from msgspec import Raw, Struct
 from outrider import events as e
 from outrider.agent import Agent
 from outrider.cli.flags import Flags, resume_command
-from outrider.cli.text import note, out, out_json
+from outrider.cli.text import flush, note, out, out_json
 from outrider.errors import OutriderError
 from outrider.observe.terminal import clean, how_to_answer, lines
 from outrider.result import Result
@@ -143,7 +142,7 @@ def conclude(result: Result[Any], flags: Flags) -> int:
         out_json(_report(result, resume))
     elif result.outcome == "finished" and not flags.events:
         out(_answer(state))
-    sys.stdout.flush()
+    flush()
     if resume:
         _explain(result, resume, flags.quiet)
     if not flags.quiet:

@@ -6,12 +6,23 @@ from typing import Any
 import click
 import msgspec
 
+from outrider.errors import OutriderError
+
 
 def out(text: str | bytes) -> None:
     """A line on stdout, as UTF-8 whatever the locale says, and at once."""
     line = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     sys.stdout.buffer.write(line + b"\n")
-    sys.stdout.buffer.flush()
+    flush()
+
+
+def flush() -> None:
+    """Write out what waits. Raises OutriderError, now and at each later call, when nobody reads stdout any more."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise OutriderError("stdout was closed before all was written") from None
 
 
 def out_json(value: Any) -> None:
