@@ -18,9 +18,7 @@ SCHEMA = 1
 NOTHING = Raw()
 """Stands where an optional piece of JSON is absent; false, and left out of the JSON."""
 
-Outcome = Literal[
-    "finished", "error", "rejected", "limit", "provider", "paused", "refused", "truncated", "interrupted"
-]
+Outcome = Literal["finished", "error", "rejected", "limit", "provider", "paused", "refused", "truncated", "interrupted"]
 
 
 class Event(Struct, frozen=True, tag_field="kind", omit_defaults=True):
@@ -45,7 +43,7 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     tools: dict[str, str] = {}
     output: str = "text"
     version: str = ""
-    schema: int = SCHEMA
+    schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # a plain default would be left out of the JSON
 
     flush = True
 

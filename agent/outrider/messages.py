@@ -150,5 +150,5 @@ class Limits(Struct, frozen=True, omit_defaults=True):
             msgspec.structs.force_setattr(self, "dollars", Decimal(str(self.dollars)))
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if value is not None and not value >= 0:
+            if value is not None and not float(value) >= 0:  # a Decimal that is no number cannot be compared
                 raise SetupError(f"limit {name} is {value}", "Give a number from 0 up, or None for no limit.")

@@ -220,7 +220,7 @@ def _replied(state: State, event: e.Replied, entry: e.Entry) -> None:
     state.messages.append(event.wire)
     try:
         message = from_wire(event.wire)
-    except msgspec.DecodeError:  # folding is total, even over a damaged record
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # folding is total, even over a damaged record
         return
     if not isinstance(message, AssistantMessage):
         return
