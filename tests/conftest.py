@@ -7,6 +7,11 @@ from typing import NoReturn
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def closed_network(only_loopback: None) -> None:
+    """No test of ours speaks to another machine."""
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
