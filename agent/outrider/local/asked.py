@@ -73,9 +73,7 @@ def read(request: Request) -> Asked:
         for call in m.tool_calls or ()
         if call.id in results
     )
-    return Asked(
-        _text(messages, start), done, len(made), offered(request.ask.tools), _schema(request.ask.format)
-    )
+    return Asked(_text(messages, start), done, len(made), offered(request.ask.tools), _schema(request.ask.format))
 
 
 def arguments(done: Done) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from outrider.local.asked import Asked, Schema, arguments
 
@@ -24,8 +25,13 @@ MOST_ITEMS = 8
 
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb"
 _STOPS = ".,;:?!"
-_TERM = re.compile(r"(?<!\S)[(\d.-]*\d[\d.,)]*(?:\s*[-+*/%^\u00d7\u00f7]+\s*[(\d.-]*\d[\d.,)]*)+(?<![.,])")
-_NUMBER = re.compile(r"(?<![\w.,])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?!\w)|\d+(?:\.\d+)?")
+_OPERATOR = r"[-+*/%^\u00d7\u00f7]+|\b(?:plus|minus|times|x|mod|(?:divided|multiplied) by|to the power of)\b"
+_OPERAND = r"[(\d.-]*\d[\d.,)]*"
+_TERM = re.compile(rf"(?<!\S){_OPERAND}(?:\s*(?:{_OPERATOR})\s*{_OPERAND})+(?<![.,])")
+_WHOLE = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_ALONE = re.compile(rf"(?:(?<=\s)|(?<=^)|(?<=[(\u20ac$\u00a3#:]))[-+]?(?:{_WHOLE})(?=[.,;:?!)%\u20ac$\u00a3]*(?:\s|$))")
+_ANYWHERE = re.compile(_WHOLE)
+_AMOUNT = re.compile(r"(?<!\S)(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+)(?!\S)")
 
 
 class Source(Struct, frozen=True):
@@ -63,7 +69,7 @@ def spans(text: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text; a run of numbers, operators and brackets is one."""
+    """The words of a text; a run of numbers, operators and brackets is one, as is 9 plus 4."""
     end, words = 0, list[str]()
     for term in _TERM.finditer(text):
         words += [*text[end : term.start()].split(), term.group()]
@@ -72,8 +78,8 @@ def _words(text: str) -> list[str]:
 
 
 def numbers(text: str) -> list[int | float]:
-    """The numbers in a text; ``1,240`` is 1240."""
-    return list(_unique(_number(match) for match in _NUMBER.findall(text)))
+    """The numbers in a text, ``1,240`` being 1240; those inside other words only when no number stands alone."""
+    return list(_unique(_number(found) for found in _ALONE.findall(text) or _ANYWHERE.findall(text)))
 
 
 def narrow(schema: Schema, given: Source) -> Schema:
@@ -94,19 +100,27 @@ def narrow(schema: Schema, given: Source) -> Schema:
             fitting = [n for n in given.numbers if _fits(n, kind, schema)]
             return {"enum": fitting} if fitting else schema
         case _:
-            if "anyOf" in schema:
-                return schema | {"anyOf": [narrow(choice, given) for choice in schema["anyOf"]]}
-            return schema
+            return schema | {"anyOf": _choices(schema["anyOf"], given)} if "anyOf" in schema else schema
 
 
 def _narrow_object(schema: Schema, given: Source) -> Schema:
     fields = cast("dict[str, Schema]", schema.get("properties", {}))
+    if any(field.get("type") == "number" for field in fields.values()):  # amounts go there, not into texts
+        texts = tuple(phrase for phrase in given.phrases if not _AMOUNT.search(phrase))
+        given = replace(given, phrases=texts)
     narrowed = schema | {"properties": {name: _field(name, field, given) for name, field in fields.items()}}
     if fields:
         narrowed |= {"required": list(fields), "additionalProperties": False}
     if "$defs" in schema:
         narrowed["$defs"] = {name: narrow(part, given) for name, part in schema["$defs"].items()}
     return narrowed
+
+
+def _choices(choices: list[Schema], given: Source) -> list[Schema]:
+    """The alternatives, narrowed; where a number can be copied, it is not spelled out as text as well."""
+    narrowed = [narrow(choice, given) for choice in choices]
+    numeric = any(old.get("type") == "number" and "enum" in new for old, new in zip(choices, narrowed, strict=True))
+    return [choice for choice in narrowed if not (numeric and "pattern" in choice)]
 
 
 def _field(name: str, field: Schema, given: Source) -> Schema:
@@ -149,9 +163,7 @@ def _balanced(span: str) -> bool:
     for character in span:
         if character in "([{":
             open_brackets.append(character)
-        elif character in ")]}" and (
-            not open_brackets or open_brackets.pop() + character not in ("()", "[]", "{}")
-        ):
+        elif character in ")]}" and (not open_brackets or open_brackets.pop() + character not in ("()", "[]", "{}")):
             return False
     return not open_brackets
 

@@ -69,8 +69,7 @@ def for_fields(schema: Schema, most: int) -> list[Told]:
 def for_choice(tools: tuple[Offered, ...], each: int) -> list[Told]:
     """Shots for choosing among tools, taking turns so that none is favoured by its place."""
     by_tool = [
-        [msgspec.structs.replace(told, tool=tool.name) for told in for_fields(tool.parameters, each)]
-        for tool in tools
+        [msgspec.structs.replace(told, tool=tool.name) for told in for_fields(tool.parameters, each)] for tool in tools
     ]
     return [turn[index] for index in range(each) for turn in by_tool if index < len(turn)]
 

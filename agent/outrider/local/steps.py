@@ -61,7 +61,8 @@ def answer(asked: Asked) -> Step:
     """The answer: fields when a schema is asked for, else a sentence."""
     results = [done.result for done in asked.done]
     if asked.schema is not None:
-        shots = for_fields(asked.schema, 3)
+        few = len(asked.schema.get("properties", {})) > 1  # one field makes short examples
+        shots = for_fields(asked.schema, 3 if few else 6)
         prompt = say("local_fields", shots=shots, task=asked.task, results=results)
         return Step(prompt, narrow(asked.schema, source(asked)))
     if results:

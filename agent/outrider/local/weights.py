@@ -46,9 +46,7 @@ def weights_path(spec: str) -> Path:
     if spec == EMBEDDED:
         path = embedded_path()
         if not path.is_file():
-            raise SetupError(
-                "The embedded model's weights are not on this machine yet.", "outrider local pull"
-            )
+            raise SetupError("The embedded model's weights are not on this machine yet.", "outrider local pull")
         return path
     if not spec.startswith(PREFIX):
         raise SetupError(f"{spec!r} is no local model", "Write local, or local:/path/to/file.gguf")
