@@ -34,6 +34,6 @@ def reached(state: State, now: float) -> LimitReached | None:
         return LimitReached("tokens", str(state.usage.tokens), str(limits.tokens))
     if limits.seconds is not None and seconds >= limits.seconds:
         return LimitReached("seconds", f"{seconds:.1f}", f"{limits.seconds:g}")
-    if limits.dollars is not None and (dollars := charged(state)) >= limits.dollars > 0:
+    if limits.dollars is not None and 0 < (dollars := charged(state)) >= limits.dollars:
         return LimitReached("dollars", f"${dollars}", f"${limits.dollars}")
     return None

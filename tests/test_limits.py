@@ -1,0 +1,165 @@
+"""Where a run ends at the latest, what it then has, and how it goes on."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from outrider import Agent, Limits, NoOutput, tool
+from outrider import events as e
+from outrider.errors import LimitOutcome
+from outrider.journal.sqlite import SQLiteJournal
+from outrider.limits import charged, reached
+from outrider.messages import Usage
+from outrider.state import State
+from outrider.testing.scripted import Calls, Script, ScriptedModel
+
+pytestmark = pytest.mark.anyio
+WATCHDOG = 60.0
+LOOK = Calls(("look", {}))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> SQLiteJournal:
+    return SQLiteJournal(tmp_path)
+
+
+@tool(effect="read")
+def look() -> str:
+    """Look."""
+    return "seen"
+
+
+def none(**but: Any) -> Limits:
+    off: dict[str, Any] = {"turns": None, "tool_calls": None, "tokens": None, "seconds": None, "dollars": None}
+    return Limits(**(off | but))
+
+
+@pytest.mark.parametrize(
+    ("limits", "name", "requests"),
+    [
+        (none(turns=2), "turns", 2),
+        (none(tool_calls=3), "tool_calls", 3),
+        (none(tokens=111), "tokens", 2),  # each scripted reply has 110 tokens
+        (none(tokens=110), "tokens", 1),
+        (none(dollars="0.002"), "dollars", 2),  # and costs 0.001 dollars
+        (none(dollars="0.0021"), "dollars", 3),
+        (none(dollars=0), "dollars", 1),  # nothing may be spent: the first bill is the last
+        (none(turns=0), "turns", 0),
+        (none(seconds=0.0), "seconds", 0),
+    ],
+)
+async def test_a_limit_is_checked_before_each_request(limits: Limits, name: str, requests: int) -> None:
+    model = ScriptedModel([LOOK] * 10)
+    result = await asyncio.wait_for(Agent(model, tools=[look], limits=limits, journal=None).run("go"), WATCHDOG)
+    assert (result.outcome, result.exit_code) == ("limit", 4)
+    assert result.detail.startswith(f"limit {name} reached: ")
+    assert len(model.requests) == requests
+    with pytest.raises(LimitOutcome, match="no output: limit") as caught:
+        _ = result.output
+    assert "resume" in caught.value.hint
+    assert caught.value.result is result
+    assert isinstance(caught.value, NoOutput)
+
+
+async def test_no_dollars_are_enough_for_a_model_that_costs_nothing() -> None:
+    model = ScriptedModel([LOOK, "free"], cost="0")
+    result = await Agent(model, tools=[look], limits=Limits(dollars=Decimal(0)), journal=None).run("go")
+    assert (result.outcome, result.output) == ("finished", "free")
+
+
+async def test_the_last_reply_within_a_limit_is_judged_before_the_limit_counts() -> None:
+    result = await Agent(ScriptedModel(["done"]), limits=none(turns=1, tokens=1, dollars="0.0001"), journal=None).run(
+        "go"
+    )
+    assert (result.outcome, result.output) == ("finished", "done")
+
+
+class Total(BaseModel):
+    total: int
+
+
+async def test_a_limit_gives_what_there_is() -> None:
+    script: list[Script] = [{"total": "many"}, {"total": 3}]
+    result = await Agent(ScriptedModel(script), output=Total, limits=none(turns=1), journal=None).run("go")
+    assert (result.outcome, result.partial) == ("limit", {"total": "many"})
+    assert result.cost == Decimal("0.001")
+    assert "limit" in str(result)
+
+
+async def test_resuming_with_more_goes_on_where_it_stopped(journal: SQLiteJournal) -> None:
+    seen: list[int] = []
+
+    @tool
+    def count() -> str:
+        """Count."""
+        seen.append(1)
+        return "counted"
+
+    model = ScriptedModel([Calls(("count", {})), Calls(("count", {})), "done"])
+    agent = Agent(model, tools=[count], limits=none(turns=1), journal=journal)
+    result = await agent.run("go")
+    assert (result.outcome, len(seen)) == ("limit", 1)
+    result = await agent.resume(result.run)
+    assert (result.outcome, len(model.requests)) == ("limit", 1), "the same limit still stands"
+    result = await agent.resume(result.run, limits=none(turns=5))
+    assert (result.outcome, result.output, len(seen), len(model.requests)) == ("finished", "done", 2, 3)
+
+
+async def test_requests_in_doubt_are_charged(journal: SQLiteJournal) -> None:
+    def failed(billed: Any) -> e.RequestFailed:
+        return e.RequestFailed(0, "timeout", "no answer", "retry", billed=billed)
+
+    model = ScriptedModel([LOOK, failed("unknown"), failed("unknown"), LOOK, "done"])
+    agent = Agent(model, tools=[look], limits=none(dollars="0.003"), journal=journal)
+    result = await agent.run("go")
+    assert result.outcome == "limit"
+    assert result.detail == "limit dollars reached: $0.003 of $0.003", "one bill and two that may have come"
+    assert result.receipt.requests_in_doubt == 2
+    assert "2 in doubt" in str(result)
+
+    model = ScriptedModel([LOOK, failed("no"), failed("no"), "done"])
+    agent = Agent(model, tools=[look], limits=none(dollars="0.003"), journal=journal)
+    assert (await agent.run("go")).outcome == "finished", "what was refused before work is not charged"
+
+
+def test_a_doubt_with_nothing_to_compare_it_with_is_charged_so_that_doubts_end() -> None:
+    started = e.RunStarted("r", "task", "agent", "model", (), Limits(dollars=Decimal("0.5")))
+    entries = [e.Entry(1, 1.0, started)]
+    while len(entries) < 100 and not reached(State.fold(entries), 1.0):  # killed after each sending
+        entries.append(e.Entry(len(entries) + 1, 1.0, e.RequestSent(len(entries), "work", 1, "")))
+    assert len(entries) < 5
+    limit = reached(State.fold(entries), 1.0)
+    assert limit is not None
+    assert limit.limit == "dollars"
+
+
+def test_a_bill_that_comes_later_takes_the_place_of_the_guess() -> None:
+    started = e.RunStarted("r", "task", "agent", "model", (), Limits(dollars=Decimal("0.5")))
+    events: list[e.Durable] = [started, e.RequestSent(1, "work", 1, ""), e.RequestSent(2, "work", 1, "")]
+    events.append(e.Replied(2, e.NOTHING, "stop", Usage(cost=Decimal("0.01"))))
+    assert charged(State.fold(e.Entry(n, 1.0, event) for n, event in enumerate(events, 1))) == Decimal("0.02")
+    events.append(e.CostSettled(1, Decimal("0.003")))
+    assert charged(State.fold(e.Entry(n, 1.0, event) for n, event in enumerate(events, 1))) == Decimal("0.013")
+
+
+async def test_seconds_stop_what_is_under_way_and_the_run_can_go_on(journal: SQLiteJournal) -> None:
+    mended = asyncio.Event()
+
+    @tool(effect="read")
+    async def slow() -> str:
+        """Wait for better times."""
+        await mended.wait()
+        return "there"
+
+    model = ScriptedModel([Calls(("slow", {})), "done"])
+    agent = Agent(model, tools=[slow], limits=none(seconds=0.2), journal=journal)
+    result = await asyncio.wait_for(agent.run("go"), WATCHDOG)
+    assert result.outcome == "limit"
+    assert result.detail.startswith("limit seconds reached: ")
+    mended.set()
+    result = await asyncio.wait_for(agent.resume(result.run, limits=none(seconds=WATCHDOG)), WATCHDOG)
+    assert result.outcome == "finished"
