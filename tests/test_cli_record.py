@@ -1,0 +1,169 @@
+"""The command line: reading the record, and what it says to mistakes."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from outrider import cli
+from outrider.testing.fake import FakeOpenRouter, FakeReply
+from shell import FORECAST, PATIENCE, ROOT, Shell, end, weather_call
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOpenRouter]:
+    with FakeOpenRouter() as server:
+        yield server
+
+
+@pytest.fixture
+def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
+    return Shell(tmp_path, server)
+
+
+# ---------------------------------------------------------------------------------------------- the record
+
+
+def test_a_request_is_shown_as_it_was_sent_and_checked(outrider: Shell) -> None:
+    outrider.server.add(weather_call(), "Warm.")
+    assert outrider("run", "How warm?", "-t", "app:weather").code == 0
+    shown = outrider("show", "last", "--request", "2")
+    assert (shown.code, shown.out.encode()) == (0, outrider.server.requests[1].body + b"\n")
+    assert outrider("show", "last", "--request", "3").code == 2
+    database = sqlite3.connect(outrider.home / "journal.db")
+    with database:
+        database.execute("UPDATE event SET body = replace(body, 'How warm', 'How cold') WHERE seq = 1")
+    database.close()
+    changed = outrider("show", "last", "--request", "2")
+    assert (changed.code, "How cold" in changed.out) == (1, True)
+    assert "sha256 differs" in changed.err
+
+
+def test_a_story_tells_the_run(outrider: Shell) -> None:
+    outrider.server.add(FakeReply(status=429, error="slow down", headers={"Retry-After": "0"}), weather_call())
+    outrider.server.add("Rather \x1b[31mwarm\x07.", FORECAST)
+    assert outrider("run", "How warm?", "-t", "app:weather", "--output", "app:Forecast").code == 0
+    story = outrider("show", "last").out
+    for told in ("How warm?", "slow down", '{"city": "Paris"}', "Paris: 21 degrees", "Rather", '"celsius": 21.5'):
+        assert told in story
+    assert "\x1b" not in story
+    assert story.splitlines()[-1].startswith("finished · 4 requests · 1 tool call · ")
+
+
+# ------------------------------------------------------------------------------------------------ mistakes
+
+
+def test_without_a_key_it_says_what_to_do_and_records_nothing(outrider: Shell) -> None:
+    done = outrider("run", "Hi", OPENROUTER_API_KEY="")
+    assert (done.code, done.out) == (2, "")
+    assert all(word in done.err for word in ("OPENROUTER_API_KEY", "openrouter.ai/keys", "--model local"))
+    assert not outrider.home.exists()
+
+
+def test_a_broken_module_is_one_line_and_a_traceback_on_request(outrider: Shell) -> None:
+    (outrider.work / "bad.py").write_text("1 / 0")
+    done = outrider("run", "Hi", "-t", "bad:tool")
+    assert (done.code, "Traceback" in done.err) == (2, False)
+    assert "ZeroDivisionError" in done.err
+    assert "bad.py" in outrider("--debug", "run", "Hi", "-t", "bad:tool").err
+
+
+def test_a_closed_stdout_is_no_traceback(outrider: Shell) -> None:
+    outrider.server.add(FakeReply(text="Hello.", hold=(hold := threading.Event())))
+    process = outrider.start("run", "Hi")
+    assert process.stdout
+    outrider.server.wait(lambda: bool(outrider.server.requests), PATIENCE)
+    process.stdout.close()
+    process.stdout = None
+    hold.set()
+    done = end(process)
+    assert (done.code, "Traceback" in done.err) == (1, False)
+    assert "stdout was closed" in done.err
+
+
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """The command line inside this process, for what needs no process of its own."""
+    for name in ("OUTRIDER_MODEL", "OUTRIDER_BASE_URL", "OUTRIDER_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OUTRIDER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OPENROUTER_API_KEY", "key-for-tests")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+
+    def said(*args: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(args)
+        out, err = capsys.readouterr()
+        return int(str(ended.value.code)), out, err
+
+    return said
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["rum", "x"], "Did you mean run"),
+        (["run", "x", "-t", "calculatr"], "Did you mean calculator"),
+        (["run", "x", "-t", "outrider_tools.files:file_tool"], "Did you mean file_tools"),
+        (["run", "x", "-t", "outrider_tools.files:MAX_BYTES"], "is no tool but of type int"),
+        (["run", "x", "-t", "no_such_module:tool"], "there is no module"),
+        (["run", "x", "--output", "Forecast"], "neither a .json file nor module:Type"),
+        (["run", "x", "--output", "nothing.json"], "cannot be read"),
+        (["run", "x", "--max-turns", "-1"], "limit turns is -1"),
+        (["run", "x", "--max-dollars", "lots"], "'lots' is not a number"),
+        (["run", "x", "--approve", "sometimes"], "'sometimes' is not one of"),
+        (["run", " "], "the task is empty"),
+        (["resume", "abc"], "outrider"),
+        (["show", "last"], "no run on record"),
+        (["approve", "abc", "--again"], "outrider"),
+    ],
+)
+def test_wrong_usage_says_what_is_right(say: Say, args: list[str], told: str, tmp_path: Path) -> None:
+    code, out, err = say(*args)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_journal_that_cannot_be_used_is_exit_code_1(say: Say, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "journal.db").write_text("this is no database, however long it may be " * 50)
+    code, out, err = say("runs")
+    assert (code, out) == (1, "")
+    assert err.startswith("outrider: ")
+
+
+def test_nothing_on_record_is_an_empty_list(say: Say) -> None:
+    assert say("runs") == (0, "", "there is no run on record here\n")
+
+
+def test_version_and_help_load_nothing_heavy(tmp_path: Path) -> None:
+    heavy = "openai|pydantic|sqlite3|jsonschema|jinja2|rich|aiohttp|structlog|outrider.cli.run"
+    code = f"""
+import atexit, sys
+atexit.register(lambda: print(*[name for name in {heavy.split("|")} if name in sys.modules], file=sys.stderr))
+from outrider.cli import main
+main(sys.argv[1:])
+"""
+    for flag, told in (("--help", "approve"), ("--version", "outrider ")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, flag], cwd=ROOT / "agent", capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr.strip()) == (0, "")
+        assert told in done.stdout
+
+
+def test_local_says_what_is_missing(say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTRIDER_CACHE", str(tmp_path / "cache"))
+    code, out, _ = say("local")
+    assert code == 1
+    assert "outrider local pull" in out
+    assert not (tmp_path / "cache").exists()
