@@ -205,3 +205,6 @@ def test_resume_lists_what_is_missing_with_the_command(outrider: Shell) -> None:
     assert (less.code, less.out) == (2, "")
     more = "-t app:weather -t MODULE:pay -t calculator --output MODULE:Forecast --approve writes"
     assert f"outrider resume {outrider.last()} {more}\n" in less.err
+    forced = outrider("resume", "last", "-t", "app:weather", "--force")
+    assert forced.code == 6
+    assert "  changed: tool pay is missing\n" in forced.err

@@ -6,10 +6,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from outrider import cli
+from outrider.cli.flags import Flags
+from outrider.messages import Effect
+from outrider.policy import Proposed
+from outrider.state import State
 from outrider.testing.fake import FakeOpenRouter, FakeReply
 from shell import FORECAST, PATIENCE, ROOT, Shell, end, weather_call
 
@@ -167,3 +172,16 @@ def test_local_says_what_is_missing(say: Say, tmp_path: Path, monkeypatch: pytes
     assert code == 1
     assert "outrider local pull" in out
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("approve", "asked"),
+    [("never", ""), (None, "marked"), ("writes", "marked write egress"), ("always", "marked read write egress")],
+)
+def test_approve_says_which_calls_ask(approve: Literal["never", "writes", "always"] | None, asked: str) -> None:
+    effects: tuple[Effect, ...] = ("read", "write", "egress")
+    calls = {effect: Proposed("1", "tool", effect, {}) for effect in effects}
+    calls["marked"] = Proposed("1", "tool", "read", {}, asks=True)
+    policy = Flags(approve=approve).policy()
+    verdicts = {name: policy(call, State()).action for name, call in calls.items()}
+    assert verdicts == {name: "ask" if name in asked.split() else "allow" for name in calls}

@@ -83,7 +83,8 @@ def outrider() -> None:
       outrider resume last --say "Now in French"
 
     Exit codes: finished 0, error 1, usage 2, rejected 3, limit 4, provider 5, paused 6, refused 7, truncated 8,
-    interrupted 130.
+    interrupted 130. Variables: OPENROUTER_API_KEY, OUTRIDER_MODEL (default of --model), OUTRIDER_HOME (where runs
+    are kept, default .outrider), OUTRIDER_BASE_URL (another server), OUTRIDER_DEBUG.
     """
 
 

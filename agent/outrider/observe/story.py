@@ -50,7 +50,7 @@ def when(at: float) -> str:
 
 def _limits(limits: Limits) -> str:
     given = ((name, getattr(limits, name)) for name in limits.__struct_fields__)
-    return ", ".join(f"{value} {name}" for name, value in given if value is not None) or "none"
+    return ", ".join(f"{value:g} {name}" for name, value in given if value is not None) or "none"
 
 
 def _run_started(event: e.RunStarted, entry: e.Entry, before: State) -> Lines:
