@@ -105,13 +105,11 @@ class OutputType(Generic[Out]):
 
     def _check(self, checker: Checker[Out], text: str) -> Checked[Out] | Mismatch:
         checked = checker.check(text)
-        if isinstance(checked, Mismatch) and self._wrapped:
-            try:
-                inner = msgspec.json.decode(text, type=dict[str, Raw])
-            except msgspec.DecodeError:
-                return checked
-            if list(inner) == [_WRAP]:
-                return checker.check(inner[_WRAP])
+        if isinstance(checked, Checked) or not self._wrapped or not (inner := _unwrapped(text)):
+            return checked
+        checked = checker.check(inner)
+        if isinstance(checked, Mismatch):  # the model must find the places in what it wrote
+            return Mismatch(tuple(re.sub(r"^\$", f"$.{_WRAP}", problem) for problem in checked.problems))
         return checked
 
     def read(self, state: State) -> Out:
@@ -126,6 +124,14 @@ class OutputType(Generic[Out]):
                 "The output type has changed since; read result.partial, or ask again with a further message.",
             )
         return checked.value
+
+
+def _unwrapped(text: str) -> Raw | None:
+    try:
+        inner = msgspec.json.decode(text, type=dict[str, Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return inner[_WRAP] if list(inner) == [_WRAP] else None
 
 
 def _reject(problems: tuple[str, ...], told: str, outcome: e.Outcome | None = None) -> e.OutputRejected:
