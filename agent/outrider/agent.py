@@ -6,25 +6,25 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Generic, Literal, Self, overload
 
-import msgspec
 from msgspec import UNSET, Raw, Struct
 from msgspec.structs import replace
 from typing_extensions import TypeVar
 
 from outrider import events as e
-from outrider.errors import JournalError, SetupError, did_you_mean
+from outrider.errors import JournalError, SetupError
+from outrider.inbox import answer_to
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
-from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire, to_wire
+from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire, printable, to_wire
 from outrider.model import Ask, Composer, Model
 from outrider.openrouter.settings import Settings
 from outrider.output import OutputType
-from outrider.policy import Policy, default_policy
+from outrider.policy import Policy, default_policy, policy_name
 from outrider.result import Result
 from outrider.run import Observer, Run
 from outrider.state import State
 from outrider.threads import portal
-from outrider.tool import Tool, as_tool
+from outrider.tool import BadArguments, Tool, as_tool
 from outrider.toolbox import Toolbox
 
 Deps = TypeVar("Deps", default=None)
@@ -126,9 +126,7 @@ class Agent(Generic[Deps, Out]):
 
     # ------------------------------------------------------------------------------------------ running
 
-    async def run(
-        self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None
-    ) -> Result[Out]:
+    async def run(self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Result[Out]:
         """Run a task to its end and return how it ended, whatever that is.
 
         ``history`` is an earlier result whose conversation this task continues. Raises SetupError and
@@ -138,9 +136,7 @@ class Agent(Generic[Deps, Out]):
         async with await self._begin(task, deps, history, live=False) as run:
             return await run.result()
 
-    def run_sync(
-        self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None
-    ) -> Result[Out]:
+    def run_sync(self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Result[Out]:
         """Like ``run``, for scripts and notebooks: the work is done on a background event loop.
 
         Ctrl-C stops the run cleanly and gives a result with the outcome "interrupted".
@@ -183,11 +179,10 @@ class Agent(Generic[Deps, Out]):
         async with await self._again(run, deps, limits, say, live=True) as going:
             yield going
 
-    def preview(
-        self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None
-    ) -> Preview:
+    def preview(self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Preview:
         """The exact first request of such a run. Nothing is sent and nothing recorded."""
-        state = State(run="preview", messages=list(self._first_messages(task, deps, history)))
+        started, _ = self._masking.event(self._started("preview", task, deps, history))
+        state = State.fold([e.Entry(1, 0.0, started)])
         tools = self._toolbox(deps).offered(state)
         phase = self._output.phase(state, tools is not None)
         ask = Ask(phase, state.run, tools if phase == "work" else None, self._output.format(phase))
@@ -197,7 +192,10 @@ class Agent(Generic[Deps, Out]):
     # ------------------------------------------------------------------------------------ a person's word
 
     async def approve(self, run: str, call: str, *, arguments: dict[str, Any] | None = None) -> None:
-        """Consent to a call that waits, with other arguments if given. The run goes on when it is resumed."""
+        """Consent to a call that waits, with other arguments if given. The run goes on when it is resumed.
+
+        Raises SetupError when the call does not wait for consent, or the arguments do not fit its tool.
+        """
         await self._answer(run, call, True, arguments, "")
 
     async def deny(self, run: str, call: str, reason: str = "") -> None:
@@ -208,11 +206,14 @@ class Agent(Generic[Deps, Out]):
         """Say what became of a call in doubt: its result, or None to run it again."""
         await self.journal.tell(run, e.Settle("api", call, result))
 
-    async def _answer(
-        self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str
-    ) -> None:
+    async def _answer(self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str) -> None:
         state = State.fold(await self.journal.read(run))
-        await self.journal.tell(run, answer_to(state, call, allowed, edited, reason, "api"))
+        answer = answer_to(state, call, allowed, edited, reason, "api")
+        tools = [tool for tool in self.tools if tool.wire_name == answer.tool]
+        if answer.edited and tools and isinstance(checked := tools[0].check(answer.edited), BadArguments):
+            problems = "; ".join(checked.problems)
+            raise SetupError(f"these arguments do not fit {tools[0].name}: {problems}", "Nothing was answered.")
+        await self.journal.tell(run, answer)
 
     # ------------------------------------------------------------------------------------------- service
 
@@ -246,50 +247,53 @@ class Agent(Generic[Deps, Out]):
 
     # -------------------------------------------------------------------------------------------- inside
 
-    async def _begin(
-        self, task: str, deps: Deps | None, history: Result[Any] | None, live: bool
-    ) -> Run[Out]:
+    async def _begin(self, task: str, deps: Deps | None, history: Result[Any] | None, live: bool) -> Run[Out]:
         run_id = _new_id()
-        started = e.RunStarted(
+        started = self._started(run_id, task, deps, history)
+        log = await self.journal.create(run_id)
+        return await self._go(State(run=run_id), log, [started], deps, live)
+
+    def _started(self, run_id: str, task: str, deps: Deps | None, history: Result[Any] | None) -> e.RunStarted:
+        return e.RunStarted(
             run_id,
-            task,
+            printable(task),
             self.name,
             self.model.name,
             self._first_messages(task, deps, history),
             self.limits,
             {tool.name: tool.digest for tool in self.tools},
             self._output.name,
+            policy_name(self._policy),
             _version(),
         )
-        log = await self.journal.create(run_id)
-        return await self._go(State(), log, [started], deps, live)
 
-    async def _again(
-        self, run_id: str, deps: Deps | None, limits: Limits | None, say: str, live: bool
-    ) -> Run[Out]:
+    async def _again(self, run_id: str, deps: Deps | None, limits: Limits | None, say: str, live: bool) -> Run[Out]:
         log = await self.journal.claim(run_id)
-        state = State.fold(log.entries)
+        try:
+            state = State.fold(log.entries)
+            events = self._resuming(state, deps, limits, say)
+        except BaseException:
+            await log.close()
+            raise
+        return await self._go(state, log, events, deps, live)
+
+    def _resuming(self, state: State, deps: Deps | None, limits: Limits | None, say: str) -> list[e.Durable]:
         events: list[e.Durable] = []
         if state.schema > e.SCHEMA:
-            await log.close()
             raise JournalError(
-                f"run {run_id} was recorded by a newer Outrider (schema {state.schema}, here {e.SCHEMA})",
+                f"run {state.run} was recorded by a newer Outrider (schema {state.schema}, here {e.SCHEMA})",
                 "Upgrade Outrider to resume it.",
             )
         if state.outcome != "finished" or say:
             changed = self._changed(state, deps)
             events.append(e.RunResumed("api", limits or state.limits, changed, _version()))
         if say:
-            events.append(e.MessageAdded(to_wire(UserMessage(say)), "user"))
-        return await self._go(state, log, events, deps, live)
+            events.append(e.MessageAdded(to_wire(UserMessage(printable(say))), "user"))
+        return events
 
-    async def _go(
-        self, state: State, log: Log, events: Sequence[e.Durable], deps: Deps | None, live: bool
-    ) -> Run[Out]:
+    async def _go(self, state: State, log: Log, events: Sequence[e.Durable], deps: Deps | None, live: bool) -> Run[Out]:
         output, toolbox = self._output, self._toolbox(deps)
-        run = Run(
-            state, log, self.model, toolbox, output, self._masking, self._observers, output.read, live
-        )
+        run = Run(state, log, self.model, toolbox, output, self._masking, self._observers, output.read, live)
         try:
             if events:  # a missing key or missing weights are said before anything is on record
                 await self.model.ready()
@@ -322,12 +326,10 @@ class Agent(Generic[Deps, Out]):
         instructions = self._instructions
         return instructions(deps) if callable(instructions) else instructions  # pyright: ignore[reportArgumentType]
 
-    def _first_messages(
-        self, task: str, deps: Deps | None, history: Result[Any] | None
-    ) -> tuple[Raw, ...]:
+    def _first_messages(self, task: str, deps: Deps | None, history: Result[Any] | None) -> tuple[Raw, ...]:
         first = [to_wire(SystemMessage(system))] if (system := self._system(deps)) else []
         earlier = _earlier(history) if history else []
-        return (*first, *earlier, to_wire(UserMessage(task)))
+        return (*first, *earlier, to_wire(UserMessage(printable(task))))
 
     def _changed(self, state: State, deps: Deps | None) -> tuple[str, ...]:
         """What differs from the recorded run, in plain words."""
@@ -340,26 +342,19 @@ class Agent(Generic[Deps, Out]):
         if state.output_type != self._output.name:
             changed.append(f"the output type was {state.output_type} and is {self._output.name}")
         system = from_wire(state.messages[0]) if state.messages else None
-        if isinstance(system, SystemMessage) and system.content != self._system(deps):
+        recorded = system.content if isinstance(system, SystemMessage) else ""
+        if recorded != self._masking.text(self._system(deps)):
             changed.append("the instructions have changed; the run keeps its own")
         return tuple(changed)
 
 
-def answer_to(
-    state: State, call_id: str, allowed: bool, edited: dict[str, Any] | None, reason: str, by: str
-) -> e.Answer:
-    """The answer to a question of this run, bound to it. Raises SetupError when the call does not wait for one."""
-    call = state.calls.get(call_id)
-    if call is None or call.status != "asked" or call.arguments is None:
-        waiting = [c.call.id for c in state.calls.values() if c.status == "asked"]
-        hint = did_you_mean(call_id, waiting) or f"Waiting: {', '.join(waiting) or 'none'}."
-        raise SetupError(f"run {state.run} has no call {call_id} that waits for an approval", hint)
-    new = Raw(msgspec.json.encode(edited)) if edited is not None else e.NOTHING
-    return e.Answer(by, call_id, call.call.name, call.arguments, call.question, allowed, new, reason)
-
-
 def _earlier(history: Result[Any]) -> list[Raw]:
     """The conversation of an earlier run, without its instructions and without reasoning, which is of its day."""
+    if waiting := history.state.owed_calls():
+        raise SetupError(
+            f"run {history.run} has calls without results: {', '.join(call.call.name for call in waiting)}",
+            f"No model takes such a conversation. Resume it first: agent.resume({history.run!r})",
+        )
     messages: list[Raw] = []
     for wire in history.state.messages:
         message = from_wire(wire)

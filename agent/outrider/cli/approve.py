@@ -9,10 +9,10 @@ import msgspec
 from msgspec.structs import replace
 
 from outrider import events as e
-from outrider.agent import answer_to
 from outrider.cli.record import read_run, with_journal
 from outrider.cli.text import note, out
 from outrider.errors import SetupError, did_you_mean
+from outrider.inbox import answer_to
 from outrider.observe.story import block, pretty
 from outrider.observe.terminal import clean
 from outrider.state import Call, State

@@ -1,0 +1,192 @@
+"""Words from outside: what fits becomes an event, what does not is refused with a reason, and neither happens twice."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import Raw
+
+from outrider import Agent, Result, SetupError, tool
+from outrider import events as e
+from outrider.agent import answer_to
+from outrider.errors import RunNotFound
+from outrider.journal.sqlite import SQLiteJournal
+from outrider.messages import ToolMessage
+from outrider.testing.scripted import Calls, ScriptedModel
+
+pytestmark = pytest.mark.anyio
+
+
+class Shop:
+    """A shop, its agent, and a run that waits for consent to pay 1."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paid: list[int] = []
+        self.journal = SQLiteJournal(folder)
+
+        @tool(approve=True)
+        def pay(amount: int) -> str:
+            """Pay."""
+            self.paid.append(amount)
+            return f"paid {amount}"
+
+        @tool(approve=True)
+        def refund(amount: int) -> str:
+            """Refund."""
+            self.paid.append(-amount)
+            return f"refunded {amount}"
+
+        model = ScriptedModel([Calls(("pay", {"amount": 1})), Calls(("pay", {"amount": 1})), "done"])
+        self.agent = Agent(model, tools=[pay, refund], journal=self.journal)
+
+    async def waiting(self) -> tuple[Result[str], e.Answer]:
+        """A paused run, and the answer that would let it go on."""
+        result = await self.agent.run("go")
+        return result, answer_to(result.state, f"{result.run}:1:0", True, None, "", "Ada")
+
+    async def refused(self, run: str) -> list[str]:
+        """Why commands of this run were refused."""
+        entries = await self.journal.read(run)
+        return [entry.event.why for entry in entries if isinstance(entry.event, e.CommandRefused)]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+async def test_the_answer_to_the_question_lets_the_call_run_once(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    await shop.journal.tell(result.run, answer)
+    result = await shop.agent.resume(result.run)
+    assert (result.outcome, shop.paid) == ("paused", [1]), "the second payment asks anew"
+    given = [r.event for r in await shop.journal.read(result.run) if isinstance(r.event, e.ApprovalGiven)]
+    assert [(event.by, event.allowed, event.question) for event in given] == [("Ada", True, answer.question)]
+
+
+async def test_an_answer_given_twice_counts_once(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    await shop.journal.tell(result.run, answer)
+    await shop.journal.tell(result.run, answer)
+    result = await shop.agent.resume(result.run)
+    assert shop.paid == [1]
+    await shop.journal.tell(result.run, answer)
+    result = await shop.agent.resume(result.run)
+    assert (result.outcome, shop.paid) == ("paused", [1]), "an old answer does not open a later question"
+    assert len(await shop.refused(result.run)) == 2
+
+
+async def test_the_first_of_two_different_answers_counts(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    await shop.agent.deny(result.run, answer.call, "no money")
+    await shop.journal.tell(result.run, answer)
+    result = await shop.agent.resume(result.run)
+    assert not shop.paid
+    assert "no money" in str(result.messages)
+    assert await shop.refused(result.run) == [f"call {answer.call} does not wait for an approval"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"arguments": Raw(b'{"amount":1000000}')}, "the answer names another tool or other arguments"),
+        ({"tool": "refund"}, "the answer names another tool or other arguments"),
+        ({"question": 1}, "the answer is to question 1, not to"),
+        ({"call": "nobody:1:0"}, "call nobody:1:0 does not wait for an approval"),
+        ({"expires": 1.0}, "the answer has expired"),
+    ],
+    ids=["arguments", "tool", "question", "call", "expired"],
+)
+async def test_an_answer_to_something_else_is_refused_with_the_reason(
+    shop: Shop, change: dict[str, Any], why: str
+) -> None:
+    result, answer = await shop.waiting()
+    await shop.journal.tell(result.run, msgspec.structs.replace(answer, **change))
+    result = await shop.agent.resume(result.run)
+    assert (result.outcome, shop.paid) == ("paused", [])
+    (said,) = await shop.refused(result.run)
+    assert said.startswith(why)
+    again = await shop.agent.resume(result.run)
+    assert len(await shop.refused(again.run)) == 1, "a refused command is done with"
+    await shop.journal.tell(result.run, msgspec.structs.replace(answer, expires=time.time() + 3600))
+    await shop.agent.resume(result.run)
+    assert shop.paid == [1], "the right answer still counts"
+
+
+async def test_an_approval_of_another_run_opens_nothing(shop: Shop) -> None:
+    one, answer = await shop.waiting()
+    two, _ = await shop.waiting()
+    await shop.journal.tell(two.run, answer)
+    result = await shop.agent.resume(two.run)
+    assert (result.outcome, shop.paid) == ("paused", [])
+    assert one.run != two.run
+
+
+async def test_answering_what_does_not_wait_is_said_at_once(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    with pytest.raises(SetupError, match="no call nonsense that waits") as caught:
+        await shop.agent.approve(result.run, "nonsense")
+    assert answer.call in caught.value.hint
+    with pytest.raises(RunNotFound):
+        await shop.agent.approve("nosuchrun", answer.call)
+
+
+async def test_edited_arguments_that_do_not_fit_are_refused_to_the_person(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    with pytest.raises(SetupError, match=r"\$\.amount: 'a lot' is not an integer"):
+        await shop.agent.approve(result.run, answer.call, arguments={"amount": "a lot"})
+    result = await shop.agent.resume(result.run)
+    assert (result.outcome, shop.paid) == ("paused", [])
+
+
+async def test_a_message_joins_the_conversation_after_the_results(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    await shop.journal.tell(result.run, e.Say("Ada", "be quick"))
+    await shop.journal.tell(result.run, answer)
+    result = await shop.agent.resume(result.run)
+    said = [str(message.content) for message in result.messages]
+    assert said[2:4] == ["paid 1", "be quick"]
+
+
+async def test_a_cancel_stops_the_run_which_can_go_on(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    await shop.journal.tell(result.run, answer)
+    await shop.journal.tell(result.run, e.Cancel("Ada"))
+    result = await shop.agent.resume(result.run)
+    assert (result.outcome, result.state.paused, shop.paid) == ("paused", "stopped", [])
+    stops = [r.event for r in await shop.journal.read(result.run) if isinstance(r.event, e.StopAsked)]
+    assert [stop.by for stop in stops] == ["Ada"]
+    await shop.agent.resume(result.run)
+    assert shop.paid == [1], "the consent was on record before the stop"
+
+
+async def test_word_on_a_call_that_is_not_in_doubt_is_refused(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    await shop.agent.settle(result.run, answer.call, "paid, trust me")
+    result = await shop.agent.resume(result.run)
+    assert (result.outcome, shop.paid) == ("paused", [])
+    assert await shop.refused(result.run) == [f"call {answer.call} is not in doubt"]
+
+
+async def test_a_settled_call_whose_arguments_a_person_changed_says_so(tmp_path: Path) -> None:
+    journal = SQLiteJournal(tmp_path)
+
+    @tool(approve=True, timeout=0.01)
+    async def pay(amount: int) -> str:
+        """Pay."""
+        await asyncio.Event().wait()
+        return "unreachable"
+
+    agent = Agent(ScriptedModel([Calls(("pay", {"amount": 9})), "done"]), tools=[pay], journal=journal)
+    result = await agent.run("go")
+    call = f"{result.run}:1:0"
+    await agent.approve(result.run, call, arguments={"amount": 1})
+    result = await agent.resume(result.run)
+    assert result.state.paused == "doubt"
+    await agent.settle(result.run, call, "paid")
+    result = await agent.resume(result.run)
+    (told,) = [message.content for message in result.messages if isinstance(message, ToolMessage)]
+    assert told == 'A person changed the arguments of this call to {"amount":1}. Its result:\n\npaid'
