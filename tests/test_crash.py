@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,6 +17,27 @@ from crash.facts import ANY, LINE, Attempt, Matrix, Trial
 
 SHARE = "1" if os.environ.get("OUTRIDER_CRASH") == "all" else "5"
 WATCHDOG_SECONDS = 1200
+
+FORKED = """
+import os, signal
+from outrider import Agent, tool
+from outrider.testing import Calls, ScriptedModel
+
+@tool
+def add(a: int, b: int) -> int:
+    "Add."
+    return a + b
+
+def work():
+    model = ScriptedModel([Calls(("add", {"a": 1, "b": 2})), "three"])
+    print(Agent(model, tools=[add]).run_sync("1 + 2?").output, flush=True)
+
+work()
+if child := os.fork():
+    raise SystemExit(os.waitpid(child, 0)[1])
+signal.alarm(60)
+work()
+"""
 
 KEPT = ("keyed", "capped")
 """Scenes whose writes carry a key: who gets the same key twice does the work once."""
@@ -138,6 +160,16 @@ def test_a_call_that_always_kills_is_begun_five_times_and_then_asked_about(matri
     [hopeless] = [trial for matrix in matrices if matrix.name == "keyed, hopeless" for trial in matrix.trials]
     assert how_it_went(hopeless) == "killed, killed, killed, killed, killed, paused, finished"
     assert sum(attempt.what == "reserve" for attempt in hopeless.attempts) == 5
+
+
+def test_a_fork_of_a_process_that_has_run_a_task_runs_its_own(tmp_path: Path) -> None:
+    """The child has none of its parent's threads: not the loop of run_sync, not those of tools, not the journal's."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OUTRIDER_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED],
+        env=env, timeout=120, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("three\nthree\n", "")
 
 
 def test_table(matrices: list[Matrix], capsys: pytest.CaptureFixture[str]) -> None:

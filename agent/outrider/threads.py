@@ -1,12 +1,14 @@
 """Daemon threads for tools that are plain functions, and the one background event loop of ``run_sync``.
 
 A thread cannot be stopped from outside. These are daemons, so that one that is stuck delays neither the others nor
-the end of the process; and each call sees the context variables of its caller.
+the end of the process; and each call sees the context variables of its caller. A forked child has none of its parent's
+threads and starts its own.
 """
 
 import asyncio
 import atexit
 import contextvars
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from functools import cache
@@ -55,6 +57,16 @@ class _Worker(threading.Thread):
                 continue  # the loop is closed: nobody waits for the result any more
 
 
+def _forget_parent() -> None:
+    global _lock  # noqa: PLW0603 - another thread of the parent may have held it
+    _lock = threading.Lock()
+    _idle.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
+
+
 def _attempt(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     try:
         return work(), None
@@ -96,6 +108,7 @@ class Portal:
     """An event loop in a background thread, for callers that have none or may not block theirs."""
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="outrider-loop", daemon=True)
         self._thread.start()
@@ -121,6 +134,9 @@ class Portal:
             return future.result()
 
     def _close(self) -> None:
+        if os.getpid() != self._process:
+            return
+
         async def shut() -> None:
             tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             for task in tasks:
@@ -135,7 +151,11 @@ class Portal:
             self._loop.close()
 
 
-@cache
 def portal() -> Portal:
     """The background loop of this process, started at first use."""
+    return _portal(os.getpid())
+
+
+@cache
+def _portal(process: int) -> Portal:
     return Portal()

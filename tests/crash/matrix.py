@@ -176,6 +176,7 @@ def warm_up() -> None:
 def matrices(folder: Path, share: int) -> list[Matrix]:
     """All that is tried."""
     warm_up()
+    unbegun = Point("before reserve", 1)  # its intent is on record and nothing has happened
     unheard = Point("after reserve", 1)  # its effect is there and its result is not
     unpaid = Point("after bill", 1)  # the reply is billed and nobody has heard it
     return [
@@ -183,6 +184,7 @@ def matrices(folder: Path, share: int) -> list[Matrix]:
         every_point("keyed, second life", Plan("keyed", (unheard,)), folder, share, 3),
         every_point("never", Plan("never"), folder, share, 1),
         every_point("never, in doubt", Plan("never", (unheard, NOWHERE)), folder, share, 4),
+        every_point("never, settled to run", Plan("never", (unbegun, NOWHERE)), folder, share, 3),
         every_point("asked", Plan("asked"), folder, share, 2),
         every_point("asked, answered", Plan("asked", (NOWHERE,)), folder, share, 0),
         every_point("capped", Plan("capped"), folder, share, 2),
