@@ -198,6 +198,15 @@ async def test_text_comes_live_when_somebody_watches(ready: Path) -> None:
     assert deltas.strip() == message.content
 
 
+async def test_an_answer_may_be_left_and_the_next_one_comes(ready: Path) -> None:
+    model = LocalModel()
+    async with aclosing(model.ask(request([UserMessage("Who are you?")], live=True))) as stream:
+        assert isinstance(await anext(stream), TextDelta)
+    _, message = await answer(model, request([UserMessage("What colour is the sky?")]))
+    assert message.content
+    await model.close()
+
+
 async def test_any_gguf_file_answers_through_its_own_chat_template(ready: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.gguf"
     other.symlink_to(ready)
@@ -411,6 +420,20 @@ def test_outriders_own_reminders_are_not_taken_for_the_task() -> None:
 )
 def test_phrases_are_offered_without_what_surrounds_them(text: str, phrase: str) -> None:
     assert phrase in constrain.spans(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bill 88-213 for $342.10, 20% off", [342.1, 20]),
+        ("1,250.00 EUR by 30 June (51)", [1250, 51]),
+        ("23*19+7", [23, 19, 7]),
+        ("-3.5", [-3.5]),
+        ("none", []),
+    ],
+)
+def test_numbers_are_those_that_stand_alone(text: str, expected: list[float]) -> None:
+    assert constrain.numbers(text) == expected
 
 
 def test_phrases_are_clean_and_bounded() -> None:

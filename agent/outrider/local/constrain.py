@@ -29,7 +29,14 @@ _OPERATOR = r"[-+*/%^\u00d7\u00f7]+|\b(?:plus|minus|times|x|mod|(?:divided|multi
 _OPERAND = r"[(\d.-]*\d[\d.,)]*"
 _TERM = re.compile(rf"(?<!\S){_OPERAND}(?:\s*(?:{_OPERATOR})\s*{_OPERAND})+(?<![.,])")
 _WHOLE = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-_ALONE = re.compile(rf"(?:(?<=\s)|(?<=^)|(?<=[(\u20ac$\u00a3#:]))[-+]?(?:{_WHOLE})(?=[.,;:?!)%\u20ac$\u00a3]*(?:\s|$))")
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_ALONE = re.compile(
+    rf"""(?<![^\s(\u20ac$\u00a3\#:])              # after a space, a bracket or a sign of money
+         [-+]?(?:{_WHOLE})
+         (?=[.,;:?!)%\u20ac$\u00a3]*(?:\s|$))      # the word ends here
+         (?!\s+{_MONTH})                           # and is no day of a month""",
+    re.VERBOSE,
+)
 _ANYWHERE = re.compile(_WHOLE)
 _AMOUNT = re.compile(r"(?<!\S)(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+)(?!\S)")
 
@@ -82,6 +89,11 @@ def numbers(text: str) -> list[int | float]:
     return list(_unique(_number(found) for found in _ALONE.findall(text) or _ANYWHERE.findall(text)))
 
 
+def written_numbers(text: str) -> list[str]:
+    """The numbers in a text as they are written."""
+    return _ANYWHERE.findall(text)
+
+
 def narrow(schema: Schema, given: Source) -> Schema:
     """The schema with its open texts and numbers replaced by what ``given`` offers; the rest as it was."""
     if "enum" in schema:
@@ -105,7 +117,7 @@ def narrow(schema: Schema, given: Source) -> Schema:
 
 def _narrow_object(schema: Schema, given: Source) -> Schema:
     fields = cast("dict[str, Schema]", schema.get("properties", {}))
-    if any(field.get("type") == "number" for field in fields.values()):  # amounts go there, not into texts
+    if any(map(_numeric, fields.values())):  # amounts go there, not into texts
         texts = tuple(phrase for phrase in given.phrases if not _AMOUNT.search(phrase))
         given = replace(given, phrases=texts)
     narrowed = schema | {"properties": {name: _field(name, field, given) for name, field in fields.items()}}
@@ -119,8 +131,12 @@ def _narrow_object(schema: Schema, given: Source) -> Schema:
 def _choices(choices: list[Schema], given: Source) -> list[Schema]:
     """The alternatives, narrowed; where a number can be copied, it is not spelled out as text as well."""
     narrowed = [narrow(choice, given) for choice in choices]
-    numeric = any(old.get("type") == "number" and "enum" in new for old, new in zip(choices, narrowed, strict=True))
-    return [choice for choice in narrowed if not (numeric and "pattern" in choice)]
+    copied = any(_numeric(old) and "enum" in new for old, new in zip(choices, narrowed, strict=True))
+    return [choice for choice in narrowed if not (copied and "pattern" in choice)]
+
+
+def _numeric(schema: Schema) -> bool:
+    return schema.get("type") == "number" or any(map(_numeric, schema.get("anyOf", ())))
 
 
 def _field(name: str, field: Schema, given: Source) -> Schema:

@@ -74,11 +74,11 @@ def for_choice(tools: tuple[Offered, ...], each: int) -> list[Told]:
     return [turn[index] for index in range(each) for turn in by_tool if index < len(turn)]
 
 
-def for_sentence(most: int) -> list[Told]:
-    """Shots that make a sentence of a result, of different kinds."""
-    spoken = [shot for shot in _library().shots if shot.say]
-    chosen = spoken[:: max(1, len(spoken) // most)][:most]
-    return [_tell(shot, shot.facts) for shot in chosen]
+def for_sentence(results: list[str], most: int) -> list[Told]:
+    """Shots that make a sentence of a result like these: of a bare number, or of a text."""
+    bare = all(result.replace(".", "", 1).lstrip("-").isdecimal() for result in results)
+    spoken = [shot for shot in _library().shots if shot.say and (shot.result is None) == bare]
+    return [_tell(shot, shot.facts) for shot in spoken[:most]]
 
 
 def _tell(shot: Shot, told: dict[str, Fact]) -> Told:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from outrider.local.asked import Asked, Offered, Schema
-from outrider.local.constrain import narrow, source
+from outrider.local.constrain import narrow, source, written_numbers
 from outrider.local.shots import for_choice, for_fields, for_sentence
 from outrider.messages import AssistantMessage, WireCall, WireFunction
 from outrider_prompts import say
@@ -16,10 +16,11 @@ ONE_LINE = r'root ::= " "? [^ \n] [^\n]* "\n"'
 
 
 class Step(Struct, frozen=True):
-    """A prompt and the form of what follows: JSON of a schema, or one line of text."""
+    """A prompt and the form of what follows: JSON of a schema, or else text of a grammar."""
 
     prompt: str
     schema: Schema | None = None
+    grammar: str = ONE_LINE
 
     def settings(self) -> Raw:
         """The body's fields for this step, its messages aside."""
@@ -32,7 +33,7 @@ class Step(Struct, frozen=True):
             "cache_prompt": False,
         }
         if self.schema is None:
-            body |= {"grammar": ONE_LINE, "stop": ["\n"]}
+            body |= {"grammar": self.grammar, "stop": ["\n"]}
         else:
             form = {"name": "form", "schema": self.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
@@ -66,8 +67,18 @@ def answer(asked: Asked) -> Step:
         prompt = say("local_fields", shots=shots, task=asked.task, results=results)
         return Step(prompt, narrow(asked.schema, source(asked)))
     if results:
-        return Step(say("local_sentence", shots=for_sentence(3), task=asked.task, results=results))
+        prompt = say("local_sentence", shots=for_sentence(results, 3), task=asked.task, results=results)
+        return Step(prompt, grammar=_sentence(results))
     return Step(say("local_plain", task=asked.task))
+
+
+def _sentence(results: list[str]) -> str:
+    """The grammar of a line whose numbers are those of the results."""
+    known = dict.fromkeys(number for result in results for number in written_numbers(result))
+    if not known:
+        return ONE_LINE
+    number = " | ".join(f'"{text}"' for text in known)
+    return f'root ::= " "? [^ 0-9\\n] text* (number text+)* "\\n"\ntext ::= [^0-9\\n]\nnumber ::= {number}'
 
 
 def chosen(asked: Asked, text: str) -> Offered:
