@@ -27,4 +27,4 @@ agent = Agent(MODEL, output=Invoice, instructions="Extract the invoice's fields.
 for text in TEXTS:
     result = agent.run_sync(text)
     invoice = result.output  # an Invoice, for the type checker as well
-    print(f"{invoice.vendor} | {invoice.number} | {invoice.total} {invoice.currency}   ({result})")
+    print(f"{invoice.vendor} | {invoice.number} | {invoice.total:.2f} {invoice.currency}   ({result})")

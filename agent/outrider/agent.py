@@ -341,6 +341,8 @@ class Agent(Generic[Deps, Out]):
             changed.append(f"the model was {state.model} and is {self.model.name}")
         if state.output_type != self._output.name:
             changed.append(f"the output type was {state.output_type} and is {self._output.name}")
+        if state.policy != policy_name(self._policy):
+            changed.append(f"the policy was {state.policy} and is {policy_name(self._policy)}")
         system = from_wire(state.messages[0]) if state.messages else None
         recorded = system.content if isinstance(system, SystemMessage) else ""
         if recorded != self._masking.text(self._system(deps)):

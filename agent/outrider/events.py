@@ -42,6 +42,7 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     limits: Limits
     tools: dict[str, str] = {}
     output: str = "text"
+    policy: str = ""
     version: str = ""
     schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # a plain default would be left out of the JSON
 
@@ -246,9 +247,6 @@ class CommandRefused(Event, frozen=True, tag="command_refused"):
     why: str
 
 
-# -------------------------------------------------------------------------------------- output and limits
-
-
 class OutputAccepted(Event, frozen=True, tag="output_accepted"):
     """The reply is an answer of the declared type. ``value`` is the answer as JSON."""
 
@@ -287,9 +285,6 @@ class ReaderFailed(Event, frozen=True, tag="reader_failed"):
 
     reader: str
     error: str
-
-
-# ------------------------------------------------------------------------------------------------- live
 
 
 class Delta(Event, frozen=True):
@@ -341,11 +336,12 @@ Live = TextDelta | ReasoningDelta | ArgumentsDelta
 
 
 class Entry(Struct, frozen=True):
-    """A durable event with its number in the run (from 1) and its time (Unix seconds)."""
+    """A durable event with its number in the run (from 1), its time (Unix seconds) and the run's name."""
 
     seq: int
     at: float
     event: Durable
+    run: str = ""
 
 
 _encoder = msgspec.json.Encoder()
@@ -360,9 +356,6 @@ def encode(event: Durable | Live) -> bytes:
 def decode(body: bytes) -> Durable:
     """The durable event this JSON stands for. Raises msgspec.DecodeError on anything else."""
     return _decoder.decode(body)
-
-
-# -------------------------------------------------------------------------------------------- commands
 
 
 class Command(Struct, frozen=True, tag_field="kind", omit_defaults=True):

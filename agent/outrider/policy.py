@@ -37,6 +37,11 @@ def default_policy(call: Proposed, state: State) -> Verdict:
     return Verdict("ask", "this tool always asks") if call.asks else ALLOW
 
 
+def allow_all(call: Proposed, state: State) -> Verdict:
+    """Allow every call, even of tools that were declared with ``approve=True``."""
+    return ALLOW
+
+
 def ask_before(*effects: Effect) -> Policy:
     """A policy that asks a person before any call with one of these effects."""
 
@@ -45,4 +50,10 @@ def ask_before(*effects: Effect) -> Policy:
             return Verdict("ask", f"its effect is {call.effect}")
         return default_policy(call, state)
 
+    policy.__name__ = f"ask before {', '.join(effects)}"
     return policy
+
+
+def policy_name(policy: Policy) -> str:
+    """What the record calls a policy: the name of its function."""
+    return getattr(policy, "__name__", type(policy).__name__)

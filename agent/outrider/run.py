@@ -31,7 +31,8 @@ Out = TypeVar("Out")
 Observer = Callable[[e.Entry], None]
 """Told of every durable event, in order, after it was appended. Must be quick; if it raises, it is told no more."""
 
-_RESTS = (e.RunStarted, e.RunResumed, e.RunPaused, e.RunFinished)
+_LISTED = (e.RunStarted, e.RunResumed, e.RequestSent, e.RunPaused, e.RunFinished)
+"""With these the totals shown in a list of runs are brought up to date; all of them are flushed anyway."""
 
 
 class Reader:
@@ -101,9 +102,7 @@ class Run(Generic[Out]):
         self._stop = Stop()
         self._closed = False
         self._task: asyncio.Task[Result[Out]] | None = None
-        self._parts = Parts(
-            Composer(model), toolbox, output, self._stop, self.record, self._heard, time.time, live
-        )
+        self._parts = Parts(Composer(model), toolbox, output, self._stop, self.record, self._heard, time.time, live)
 
     @property
     def id(self) -> str:
@@ -148,9 +147,11 @@ class Run(Generic[Out]):
                 self._reader.put(shown)
             return
         event, body = self._masking.event(event)
-        entry = e.Entry(self.state.seq + 1, time.time(), event)
+        entry = e.Entry(self.state.seq + 1, time.time(), event, self.id)
         self.state.add(entry)
-        self._log.append(entry, body, self._totals() if isinstance(event, _RESTS) else None)
+        self._log.append(entry, body, self._totals() if isinstance(event, _LISTED) else None)
+        if isinstance(event, e.RunStarted):  # nobody hears of a run that a crash could still undo
+            await self._log.flush()
         self._tell_durable(entry)
         if isinstance(event, e.StopAsked):
             self.stop()

@@ -49,6 +49,7 @@ class State(Struct):
     limits: Limits = Limits()
     tools: dict[str, str] = {}
     output_type: str = "text"
+    policy: str = ""
     schema: int = e.SCHEMA
     """Version of the events on record."""
 
@@ -151,6 +152,7 @@ def _settle(state: State, call_id: str, result: Raw) -> None:
 def _run_started(state: State, event: e.RunStarted, entry: e.Entry) -> None:
     state.run, state.agent, state.task, state.model = event.run, event.agent, event.task, event.model
     state.limits, state.tools, state.output_type = event.limits, event.tools, event.output
+    state.policy = event.policy
     state.messages, state.schema = list(event.messages), event.schema
     state.started_at = entry.at
 

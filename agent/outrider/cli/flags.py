@@ -14,7 +14,7 @@ from outrider.agent import Agent
 from outrider.cli.names import AnyTool, output_by_name, tools_by_name
 from outrider.messages import Limits
 from outrider.openrouter.settings import Settings
-from outrider.policy import ALLOW, Policy, ask_before, default_policy
+from outrider.policy import Policy, allow_all, ask_before, default_policy
 from outrider.run import Observer
 from outrider.state import State
 
@@ -23,6 +23,13 @@ Given = int | float | Decimal | str | None
 """A limit as given: a number, "none" to switch it off, None for a flag that was not given."""
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+APPROVALS: dict[str, Policy] = {
+    "never": allow_all,
+    "writes": ask_before("write", "egress"),
+    "always": ask_before("read", "write", "egress"),
+}
+"""What --approve says, and the policy it stands for."""
 
 
 class Number(click.ParamType[Given]):
@@ -70,15 +77,7 @@ class Flags(Struct, frozen=True, kw_only=True):
 
     def policy(self) -> Policy:
         """Which calls ask."""
-        match self.approve:
-            case "never":
-                return lambda call, state: ALLOW
-            case "writes":
-                return ask_before("write", "egress")
-            case "always":
-                return ask_before("read", "write", "egress")
-            case None:
-                return default_policy
+        return APPROVALS.get(self.approve or "", default_policy)
 
     def agent(
         self, model: str, name: str, instructions: str, limits: Limits, observers: Sequence[Observer]

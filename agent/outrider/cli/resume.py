@@ -1,17 +1,16 @@
 """outrider resume: go on with a recorded run."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from outrider import events as e
-from outrider.cli.flags import Flags, agent_flags, resume_command
+from outrider.cli.flags import APPROVALS, Flags, agent_flags, resume_command
 from outrider.cli.live import Watch, accepted, conclude, drive
 from outrider.cli.names import offering
 from outrider.cli.record import read_run
 from outrider.errors import SetupError
 from outrider.messages import SystemMessage, from_wire
+from outrider.policy import policy_name
 from outrider.result import Result
 from outrider.state import State
 
@@ -37,7 +36,7 @@ def command(run: str, say: str, force: bool, **given: Any) -> int:
     if state.outcome == "finished" and not say:
         return conclude(Result(state, accepted), flags)
     if not force:
-        _refuse_less(state, entries, flags)
+        _refuse_less(state, flags)
     limits = flags.limits(state.limits)
     # the run keeps its instructions; given back, they do not count as changed
     agent = flags.agent(flags.model or state.model, state.agent, _instructions(state), limits, [Watch(flags, state)])
@@ -49,8 +48,8 @@ def _instructions(state: State) -> str:
     return first.content if isinstance(first, SystemMessage) else ""
 
 
-def _refuse_less(state: State, entries: Sequence[e.Entry], flags: Flags) -> None:
-    """Raise SetupError when the record has tools, an output type or questions that the flags do not account for."""
+def _refuse_less(state: State, flags: Flags) -> None:
+    """Raise SetupError when the record has tools, an output type or a policy that the flags do not account for."""
     have = {tool.name for tool in flags.tools()}
     tools = [name for name in state.tools if name not in have]
     missing = [f"tool {name}" for name in tools]
@@ -58,7 +57,7 @@ def _refuse_less(state: State, entries: Sequence[e.Entry], flags: Flags) -> None
     if state.output_type != "text" and not flags.output:
         missing.append(f"output type {state.output_type}")
         more += ["--output", f"MODULE:{state.output_type}"]
-    if not flags.approve and (asked := asked_before(entries)):
+    if not flags.approve and (asked := recorded_approve(state)):
         missing.append(f"--approve {asked}")
         more += ["--approve", asked]
     if missing:
@@ -68,9 +67,6 @@ def _refuse_less(state: State, entries: Sequence[e.Entry], flags: Flags) -> None
         )
 
 
-def asked_before(entries: Sequence[e.Entry]) -> str:
-    """The --approve that the questions on record show, or an empty text; tools that always ask show nothing."""
-    whys = {entry.event.why for entry in entries if isinstance(entry.event, e.ApprovalAsked)}
-    if "its effect is read" in whys:
-        return "always"
-    return "writes" if whys & {"its effect is write", "its effect is egress"} else ""
+def recorded_approve(state: State) -> str:
+    """The --approve that stands for the policy on record, or an empty text."""
+    return next((flag for flag, policy in APPROVALS.items() if policy_name(policy) == state.policy), "")

@@ -96,12 +96,7 @@ def certainly_dead(owner: Owner, here: Owner) -> bool:
 
 def is_void(owner: Owner, here: Owner, age: float) -> bool:
     """Whether the owner's runs may be taken; ``age`` is the seconds since its last heartbeat."""
-    if (
-        owner.host == here.host
-        and owner.boot == here.boot
-        and owner.space == here.space
-        and os.name == "posix"
-    ):
+    if owner.host == here.host and owner.boot == here.boot and owner.space == here.space and os.name == "posix":
         return not _lives(owner)
     return certainly_dead(owner, here) or age > VOID
 

@@ -168,7 +168,7 @@ def entries(connection: sqlite3.Connection, run: str, after: int) -> list[Entry]
 
 def _entry(run: str, seq: int, at: float, body: bytes) -> Entry:
     try:
-        return Entry(seq, at, decode(body))
+        return Entry(seq, at, decode(body), run)
     except (msgspec.DecodeError, TypeError) as error:
         raise JournalError(
             f"entry {seq} of run {run} cannot be read: {error}",
@@ -211,9 +211,7 @@ def find(connection: sqlite3.Connection, prefix: str) -> str:
         raise _not_found(connection, prefix)
     if len(found) > 1 and found[0] != prefix:
         more = " and more" if len(found) > 5 else ""
-        raise RunNotFound(
-            f"{prefix!r} fits several runs: {', '.join(found[:5])}{more}", "Give more of the id."
-        )
+        raise RunNotFound(f"{prefix!r} fits several runs: {', '.join(found[:5])}{more}", "Give more of the id.")
     return found[0]
 
 
@@ -234,9 +232,7 @@ def _not_found(connection: sqlite3.Connection, run: str) -> RunNotFound:
 
 
 def _taken(run: str) -> JournalError:
-    return JournalError(
-        f"run {run} is already in this journal", "Resume it, or start a run under another id."
-    )
+    return JournalError(f"run {run} is already in this journal", "Resume it, or start a run under another id.")
 
 
 def busy(run: str, owner: Owner) -> RunBusy:

@@ -198,11 +198,7 @@ class Writer:
     ) -> tuple[dict[Record, tuple[int, int]], dict[Record, JournalError]]:
         written: dict[Record, tuple[int, int]] = {}
         errors: dict[Record, JournalError] = {}
-        work = {
-            record: release
-            for record, release in flushes.items()
-            if record.rows or (release and record.number)
-        }
+        work = {record: release for record, release in flushes.items() if record.rows or (release and record.number)}
         if not work and not (leaving and self._signed_in):
             return written, errors
         with self._writing() as connection:
@@ -317,9 +313,7 @@ def _deliver(answers: list[Answer]) -> None:
         if future.done():  # cancelled
             continue
         if error:
-            copy = type(error)(
-                error.message, error.hint
-            )  # several may wait for the same; each raises its own
+            copy = type(error)(error.message, error.hint)  # several may wait for the same; each raises its own
             copy.__cause__ = error.__cause__
             future.set_exception(copy)
         else:

@@ -1,15 +1,11 @@
 """Every entry of a run as a structured log line, through structlog."""
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any
 
 import msgspec
 
 from outrider import events as e
-
-_run: ContextVar[str] = ContextVar("outrider_run", default="")
-"""Entries do not name their run. Each run's task copies the context in which the run began."""
 
 _WARNINGS = (
     e.RequestFailed,
@@ -36,14 +32,9 @@ def log_events(logger: Any = None) -> Callable[[e.Entry], None]:
 
     def observe(entry: e.Entry) -> None:
         event = entry.event
-        if isinstance(event, e.RunStarted):
-            _run.set(event.run)
-        elif isinstance(event, e.RunResumed):  # it does not say of which run
-            _run.set("")
         fields: dict[str, Any] = msgspec.json.decode(e.encode(event))
         kind = fields.pop("kind")
-        if run := fields.pop("run", "") or _run.get():
-            fields["run"] = run
+        fields["run"] = entry.run
         _level(logger, event)(kind, seq=entry.seq, at=entry.at, **fields)
 
     return observe
