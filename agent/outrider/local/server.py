@@ -67,14 +67,14 @@ class Server:
     def stop(self) -> None:
         """End the process at once; it holds nothing worth saving."""
         self._process.kill()
-        self._process.wait()
-        self.let_go()
+        self.disown()
 
-    def let_go(self) -> None:
-        """Close the pipes to the process. It ends by itself when nobody holds them any more."""
+    def disown(self) -> None:
+        """Close the pipes to the process, which ends by itself when nobody holds them any more."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+        self._process.wait()  # returns at once when it is another process's child
 
     def _begin(self, settings: dict[str, str | int]) -> str:
         """Hand over the settings and return the URL."""
@@ -141,7 +141,7 @@ def _forget() -> None:
     global _lock  # noqa: PLW0603 (the parent's lock may be held by a thread that does not exist here)
     _lock = threading.Lock()
     for server in _servers.values():
-        server.let_go()
+        server.disown()
     _servers.clear()
 
 
