@@ -1,0 +1,105 @@
+"""Checked by pyright, never run: what the types of agents are to those who use them."""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, assert_type
+
+from pydantic import BaseModel
+from typing_extensions import TypedDict
+
+from outrider import Agent, Context, Result, Run, tool
+
+
+class Forecast(BaseModel):
+    city: str
+
+
+class Refusal(BaseModel):
+    why: str
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Film(TypedDict):
+    title: str
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Deps:
+    user: str
+
+
+@tool
+def who(context: Context[Deps]) -> str:
+    """Who asks?"""
+    return context.deps.user
+
+
+def greet(deps: Deps) -> str:
+    return f"Serve {deps.user}."
+
+
+def shout(text: str) -> str:
+    """Shout."""
+    return text.upper()
+
+
+async def without_dependencies() -> None:
+    assert_type(Agent(), Agent[None, str])
+    assert_type((await Agent().run("go")).output, str)
+    assert_type((await Agent("some/model", output=str).run("go")).output, str)
+    assert_type((await Agent(output=Forecast).run("go")).output, Forecast)
+    assert_type((await Agent(output=Point).run("go")).output, Point)
+    assert_type((await Agent(output=Film).run("go")).output, Film)
+    assert_type((await Agent(output=Colour).run("go")).output, Colour)
+    assert_type((await Agent(output=int).run("go")).output, int)
+    assert_type((await Agent(output=bool).run("go")).output, bool)
+    assert_type((await Agent(output=list[Point]).run("go")).output, list[Point])
+    assert_type((await Agent(output=dict[str, int]).run("go")).output, dict[str, int])
+    assert_type((await Agent(output=(Forecast, Refusal)).run("go")).output, Forecast | Refusal)
+    assert_type((await Agent(output=(Forecast, Point, str)).run("go")).output, Forecast | Point | str)
+    assert_type((await Agent(output={"type": "object"}).run("go")).output, Any)
+    assert_type(await Agent(tools=[who, shout], output=Forecast).run("go"), Result[Forecast])
+
+
+async def with_dependencies(deps: Deps) -> None:
+    assert_type(Agent(deps_type=Deps), Agent[Deps, str])
+    assert_type(Agent(deps_type=Deps, instructions=greet), Agent[Deps, str])
+    assert_type((await Agent(deps_type=Deps, output=Forecast).run("go", deps=deps)).output, Forecast)
+    assert_type((await Agent(deps_type=Deps, output=Point).run("go", deps=deps)).output, Point)
+    assert_type((await Agent(deps_type=Deps, output=Film).run("go", deps=deps)).output, Film)
+    assert_type((await Agent(deps_type=Deps, output=int).run("go", deps=deps)).output, int)
+    assert_type((await Agent(deps_type=Deps, output=list[Point]).run("go", deps=deps)).output, list[Point])
+    assert_type(
+        (await Agent(deps_type=Deps, output=(Forecast, Refusal)).run("go", deps=deps)).output, Forecast | Refusal
+    )
+    assert_type(Agent(deps_type=Deps, output={"type": "object"}), Agent[Deps, Any])
+    assert_type((await Agent(deps_type=Deps, output={"type": "object"}).run("go", deps=deps)).output, Any)
+    agent = Agent(deps_type=Deps, output=Forecast, tools=[who], instructions=greet)
+    await agent.run("go", deps="somebody")  # pyright: ignore[reportArgumentType]
+
+
+async def every_way_of_running(agent: Agent[None, Forecast], earlier: Result[str]) -> None:
+    assert_type(agent.run_sync("go"), Result[Forecast])
+    assert_type(await agent.run("go", history=earlier), Result[Forecast])
+    assert_type(await agent.resume("run"), Result[Forecast])
+    assert_type(agent.resume_sync("run"), Result[Forecast])
+    async with agent.stream("go") as run:
+        assert_type(run, Run[Forecast])
+        assert_type(await run.result(), Result[Forecast])
+    async with agent.stream_resume("run") as again:
+        assert_type((await again.result()).output, Forecast)
+
+
+def mistakes() -> None:
+    Agent(output=3)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    Agent(deps_type=Deps, instructions=shout)  # pyright: ignore[reportArgumentType]
+    Agent(modle="some/model")  # pyright: ignore[reportCallIssue]
