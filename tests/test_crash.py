@@ -4,6 +4,7 @@ The lives and deaths are real processes, forked from one warm one (``tests/crash
 A fixed fifth of the points is tried, or all of them with OUTRIDER_CRASH=all.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -14,6 +15,10 @@ import msgspec
 import pytest
 
 from crash.facts import ANY, LINE, Attempt, Matrix, Trial
+from outrider import Agent, Context, tool
+from outrider.events import CommandRefused, Settle
+from outrider.journal.sqlite import SQLiteJournal
+from outrider.testing import Calls, ScriptedModel
 
 SHARE = "1" if os.environ.get("OUTRIDER_CRASH") == "all" else "5"
 WATCHDOG_SECONDS = 1200
@@ -160,6 +165,30 @@ def test_a_call_that_always_kills_is_begun_five_times_and_then_asked_about(matri
     [hopeless] = [trial for matrix in matrices if matrix.name == "keyed, hopeless" for trial in matrix.trials]
     assert how_it_went(hopeless) == "killed, killed, killed, killed, killed, paused, finished"
     assert sum(attempt.what == "reserve" for attempt in hopeless.attempts) == 5
+
+
+@pytest.mark.anyio
+async def test_a_word_on_one_doubt_does_not_settle_the_next(tmp_path: Path) -> None:
+    """ "Run it again", said twice, is not a licence to pay three times."""
+    paid: list[str] = []
+
+    @tool(timeout=0.01)
+    async def pay(context: Context[None]) -> None:
+        """Pay, and never come back to say so."""
+        paid.append(context.key)
+        await asyncio.Event().wait()
+
+    journal = SQLiteJournal(tmp_path)
+    agent = Agent(ScriptedModel([Calls(("pay", {})), "done"]), tools=[pay], journal=journal)
+    result = await agent.run("Pay.")
+    [doubted] = result.state.owed_calls()
+    again = Settle("somebody", doubted.call.id, doubted.question)
+    for _ in range(3):
+        assert result.state.paused == "doubt"
+        await journal.tell(result.run, again)
+        result = await agent.resume(result.run)
+    assert len(paid) == 2
+    assert sum(isinstance(entry.event, CommandRefused) for entry in await journal.read(result.run)) == 2
 
 
 def test_a_fork_of_a_process_that_has_run_a_task_runs_its_own(tmp_path: Path) -> None:

@@ -204,7 +204,8 @@ class Agent(Generic[Deps, Out]):
 
     async def settle(self, run: str, call: str, result: str | None = None) -> None:
         """Say what became of a call in doubt: its result, or None to run it again."""
-        await self.journal.tell(run, e.Settle("api", call, result))
+        doubted = State.fold(await self.journal.read(run)).calls.get(call)
+        await self.journal.tell(run, e.Settle("api", call, doubted.question if doubted else 0, result))
 
     async def _answer(self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str) -> None:
         state = State.fold(await self.journal.read(run))

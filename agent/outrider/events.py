@@ -378,9 +378,10 @@ class Answer(Command, frozen=True, tag="answer"):
 
 
 class Settle(Command, frozen=True, tag="settle"):
-    """What became of a call in doubt: ``result`` is its text, or None to run it again."""
+    """What became of a call that entry ``question`` put in doubt: ``result`` is its text, or None to run it again."""
 
     call: str
+    question: int
     result: str | None = None
 
 

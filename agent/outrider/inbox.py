@@ -57,6 +57,8 @@ def _settle(state: State, number: int, command: e.Settle) -> e.Durable:
     call = state.calls.get(command.call)
     if call is None or call.status != "doubt":
         return e.CommandRefused(number, f"call {command.call} is not in doubt")
+    if call.question != command.question:  # it was run again and is in doubt again: an old word says nothing of that
+        return e.CommandRefused(number, f"the word is on doubt {command.question}, not on {call.question}")
     if command.result is None:
         return e.ToolSettled(command.call, "again", command.by, command=number)
     text = printable(command.result)

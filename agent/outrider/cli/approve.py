@@ -88,7 +88,7 @@ def _word(
     if call.status == "doubt":
         if (deny, arguments, expires) != (None, None, None) or again == (result is not None):
             raise click.UsageError("this call is in doubt: say either --again or --result TEXT")
-        return e.Settle(BY, call.call.id, result)
+        return e.Settle(BY, call.call.id, call.question, result)
     if again or result is not None:
         raise click.UsageError("this call waits for consent: --again and --result are for calls in doubt")
     if deny is not None and arguments is not None:
