@@ -41,6 +41,11 @@ class OpenRouter:
         return self._name
 
     @property
+    def url(self) -> str:
+        """Where requests go."""
+        return f"{self._options.base_url.rstrip('/')}/chat/completions"
+
+    @property
     def options(self) -> Settings:
         """The settings this model was made with."""
         return self._options

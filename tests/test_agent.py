@@ -1,0 +1,211 @@
+"""The agent: what is refused before a run, what a preview shows, what history carries over."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import UNSET, Raw
+from pydantic import BaseModel
+
+from outrider import Agent, Limits, NoOutput, Settings, SetupError, ask_before, tool
+from outrider import events as e
+from outrider.journal.sqlite import SQLiteJournal
+from outrider.masking import MASK
+from outrider.messages import AssistantMessage, SystemMessage, UserMessage, from_wire, to_wire
+from outrider.model import ModelEvent, Request
+from outrider.testing.scripted import Calls, ScriptedModel
+
+pytestmark = pytest.mark.anyio
+WATCHDOG = 60.0
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> SQLiteJournal:
+    return SQLiteJournal(tmp_path)
+
+
+class Forecast(BaseModel):
+    city: str
+    celsius: float
+
+
+@tool(effect="read")
+def look(city: str) -> str:
+    """Look."""
+    return f"{city} is fine"
+
+
+@tool
+def pay(amount: int) -> str:
+    """Pay."""
+    return f"paid {amount}"
+
+
+# ----------------------------------------------------------------------------------------- before a run
+
+
+def test_two_tools_of_one_name_are_refused() -> None:
+    def other(city: str) -> str:
+        """Look elsewhere."""
+        return city
+
+    with pytest.raises(SetupError, match="two tools are named look") as caught:
+        Agent(ScriptedModel([]), tools=[look, tool(other, name="look")], journal=None)
+    assert "@tool(name=...)" in caught.value.hint
+    with pytest.raises(SetupError, match="two tools"):
+        Agent(ScriptedModel([]), tools=[look, look], journal=None)
+
+
+def test_a_plain_function_becomes_a_tool_and_what_cannot_be_one_is_refused() -> None:
+    def plain(city: str) -> str:
+        """Plain."""
+        return city
+
+    assert Agent(ScriptedModel([]), tools=[plain], journal=None).tools[0].name == "plain"
+    with pytest.raises(SetupError, match="print"):
+        Agent(ScriptedModel([]), tools=[print], journal=None)
+
+
+async def test_agents_are_shared_between_tasks() -> None:
+    agent = Agent(ScriptedModel([Calls(("look", {"city": "Rome"})), "done"]), tools=[look], journal=None)
+    results = await asyncio.wait_for(asyncio.gather(*[agent.run(f"task {n}") for n in range(20)]), WATCHDOG)
+    assert {result.output for result in results} == {"done"}
+    assert [result.state.task for result in results] == [f"task {n}" for n in range(20)]
+    assert len({result.run for result in results}) == 20
+
+
+async def test_a_task_that_is_no_unicode_is_still_a_task(journal: SQLiteJournal) -> None:
+    """Arguments of a command line may hold any bytes."""
+    agent = Agent(ScriptedModel(["done", "again"]), journal=journal)
+    result = await agent.run("caf\udce9")
+    assert (result.output, result.state.task) == ("done", "caf\\udce9")
+    assert (await agent.resume(result.run, say="caf\udce9")).output == "again"
+
+
+# --------------------------------------------------------------------------------------------- preview
+
+
+@pytest.mark.parametrize("output", [None, Forecast])
+@pytest.mark.parametrize("tools", [[], [look]])
+async def test_a_preview_is_the_first_request(output: Any, tools: list[Any]) -> None:
+    model = ScriptedModel([{"city": "Rome", "celsius": 21}])
+    agent = Agent(
+        model,
+        instructions="Be brief; the key is hunter22.",
+        output=output,
+        tools=tools,
+        journal=None,
+        secrets=["hunter22"],
+    )
+    preview = agent.preview("How warm is it? hunter22")
+    assert not model.requests, "nothing is sent"
+    result = await agent.run("How warm is it? hunter22")
+    assert preview.body == model.requests[0].body.replace(result.run.encode(), b"preview")
+    assert "hunter22" not in str(preview)
+    assert json.loads(str(preview))["messages"][0]["content"] == f"Be brief; the key is {MASK}."
+
+
+def test_a_preview_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+    preview = Agent("some/model", settings=Settings(base_url="http://127.0.0.1:9/v1"), journal=None).preview("go")
+    assert preview.url == "http://127.0.0.1:9/v1/chat/completions"
+    assert json.loads(preview.body)["model"] == "some/model"
+
+
+# ---------------------------------------------------------------------------------------- instructions
+
+
+async def test_instructions_may_be_a_function_of_the_dependencies() -> None:
+    model = ScriptedModel(["done"])
+    agent = Agent(model, instructions=lambda user: f"You serve {user}.", deps_type=str, journal=None)
+    result = await agent.run("go", deps="Ada")
+    assert result.messages[0] == SystemMessage("You serve Ada.")
+    result = await agent.run("go", deps="Grace")
+    assert result.messages[0] == SystemMessage("You serve Grace.")
+
+
+async def test_without_instructions_there_is_no_system_message() -> None:
+    result = await Agent(ScriptedModel(["done"]), journal=None).run("go")
+    assert result.messages == (UserMessage("go"), AssistantMessage("done"))
+
+
+# --------------------------------------------------------------------------------------------- history
+
+
+async def test_history_brings_the_conversation_without_instructions_and_reasoning() -> None:
+    class Thinking(ScriptedModel):
+        async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+            async for event in super().ask(request):
+                if isinstance(event, e.Replied):
+                    message = from_wire(event.wire)
+                    assert isinstance(message, AssistantMessage)
+                    thought = msgspec.structs.replace(message, reasoning="hm", reasoning_details=Raw(b"[1]"))
+                    event = msgspec.structs.replace(event, wire=to_wire(thought))  # noqa: PLW2901
+                yield event
+
+    first = await Agent(
+        Thinking([Calls(("look", {"city": "Rome"})), "It is fine."]),
+        instructions="Be brief.",
+        tools=[look],
+        journal=None,
+    ).run("How is Rome?")
+    assert any(isinstance(m, AssistantMessage) and m.reasoning == "hm" for m in first.messages)
+    model = ScriptedModel(["unused", "unused", "Still fine."])
+    second = await Agent(model, instructions="Be kind.", journal=None).run("And now?", history=first)
+    assert second.output == "Still fine."
+    assert second.messages[0] == SystemMessage("Be kind.")
+    assert [type(message).__name__ for message in second.messages[1:]] == [
+        "UserMessage",
+        "AssistantMessage",
+        "ToolMessage",
+        "AssistantMessage",
+        "UserMessage",
+        "AssistantMessage",
+    ]
+    replies = [message for message in second.messages if isinstance(message, AssistantMessage)]
+    assert all(reply.reasoning is UNSET and reply.reasoning_details is UNSET for reply in replies)
+    assert second.turns == 1, "the bill and the limits are this run's own"
+
+
+async def test_history_with_calls_that_wait_is_refused_before_anything_is_recorded(journal: SQLiteJournal) -> None:
+    agent = Agent(
+        ScriptedModel([Calls(("pay", {"amount": 1}))]), tools=[pay], policy=ask_before("write"), journal=journal
+    )
+    result = await agent.run("go")
+    assert result.outcome == "paused"
+    with pytest.raises(SetupError, match="has calls without results: pay") as caught:
+        await agent.run("and now?", history=result)
+    assert f"agent.resume('{result.run}')" in caught.value.hint
+    assert len(await journal.runs()) == 1
+
+
+# ----------------------------------------------------------------------------------------------- results
+
+
+async def test_every_outcome_but_finished_raises_its_error_and_has_its_code(journal: SQLiteJournal) -> None:
+    async def outcome(model: ScriptedModel, **options: Any) -> tuple[str, int]:
+        result = await Agent(model, journal=journal, **options).run("go")
+        with pytest.raises(NoOutput) as caught:
+            _ = result.output
+        assert type(caught.value).__name__ == f"{result.outcome.title()}Outcome"
+        assert result.run in str(caught.value)
+        assert caught.value.hint
+        return result.outcome, result.exit_code
+
+    assert await outcome(ScriptedModel([])) == ("provider", 5)
+    assert await outcome(ScriptedModel(["x"] * 3), output=int) == ("rejected", 3)
+    assert await outcome(ScriptedModel(["x"]), limits=Limits(turns=0)) == ("limit", 4)
+    waiting = ScriptedModel([Calls(("pay", {"amount": 1}))])
+    assert await outcome(waiting, tools=[pay], policy=ask_before("write")) == ("paused", 6)
+
+
+async def test_a_result_says_in_one_line_how_it_went() -> None:
+    agent = Agent(ScriptedModel([Calls(("look", {"city": "Rome"})), "done"]), tools=[look], journal=None)
+    result = await agent.run("go")
+    line = str(result)
+    assert line.startswith("finished · 2 requests · 1 tool call · 220 tokens · $0.0020 · ")
+    assert line.endswith(f" · outrider show {result.run}")
