@@ -190,3 +190,28 @@ async def test_a_settled_call_whose_arguments_a_person_changed_says_so(tmp_path:
     result = await agent.resume(result.run)
     (told,) = [message.content for message in result.messages if isinstance(message, ToolMessage)]
     assert told == 'A person changed the arguments of this call to {"amount":1}. Its result:\n\npaid'
+
+
+async def test_word_on_an_earlier_doubt_says_nothing_of_a_later_one(tmp_path: Path) -> None:
+    journal = SQLiteJournal(tmp_path)
+    attempts: list[int] = []
+
+    @tool(timeout=0.01)
+    async def order() -> str:
+        """Order."""
+        attempts.append(1)
+        await asyncio.Event().wait()
+        return "unreachable"
+
+    agent = Agent(ScriptedModel([Calls(("order", {})), "done"]), tools=[order], journal=journal)
+    result = await agent.run("go")
+    call = f"{result.run}:1:0"
+    await agent.settle(result.run, call)
+    first = result.state.calls[call].question
+    result = await agent.resume(result.run)
+    assert (result.state.paused, len(attempts)) == ("doubt", 2)
+    await journal.tell(result.run, e.Settle("Ada", call, first))
+    result = await agent.resume(result.run)
+    assert (result.state.paused, len(attempts)) == ("doubt", 2)
+    refusals = [r.event.why for r in await journal.read(result.run) if isinstance(r.event, e.CommandRefused)]
+    assert refusals == [f"the word is on doubt {first}, not on {result.state.calls[call].question}"]
