@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-INSTALL := $(PIP) install --require-hashes --no-deps --only-binary :all: -r
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check --no-color install --progress-bar off --require-hashes --no-deps --only-binary :all: -r
 COMPILE := uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --extra local
 STOP = { echo "outrider: $(1)" >&2; exit 2; }
@@ -59,6 +59,8 @@ clean:  ## remove .venv, caches and builds
 	@$(BIN)/python -c 'import ctypes, sys; sys.platform == "linux" and ctypes.CDLL("libgomp.so.1")' 2>/dev/null \
 		|| $(call STOP,libgomp.so.1 is missing (the local model needs it); install it: apt-get install libgomp1)
 	@echo "outrider: installing $< into .venv (once; takes about a minute)" >&2
-	@$(INSTALL) $<
+	@$(INSTALL) $< > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 2; }
+	@awk '/^ *Downloading/ { n++; gsub(/[()]/, ""); b += $$(NF-1) * ($$NF == "MB" ? 1000 : 1) } \
+		END { printf "outrider: %d packages, %.1f MB downloaded\n", n, b / 1000 }' .venv/pip.log >&2
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch .venv/run $@  # what the tests need holds all that running needs

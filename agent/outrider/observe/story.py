@@ -121,7 +121,10 @@ def _approval_asked(event: e.ApprovalAsked, entry: e.Entry, before: State) -> Li
 
 def _output_rejected(event: e.OutputRejected, entry: e.Entry, before: State) -> Lines:
     work = before.phase == "work" and not event.outcome
-    yield "  the answer is asked for in its form" if work else "  answer rejected"
+    if work:  # the model made no mistake: it worked freely, and is now asked for the form
+        yield "  the answer is asked for in its form"
+        return
+    yield "  answer rejected"
     yield from (f"    {problem}" for problem in event.problems)
 
 
