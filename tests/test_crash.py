@@ -205,7 +205,7 @@ def test_table(matrices: list[Matrix], capsys: pytest.CaptureFixture[str]) -> No
     """For people: what was tried, and how it went."""
     with capsys.disabled():
         print(
-            f"\n{'killed':28}{'points':>7}{'tried':>7}{'anew':>6}{'asked':>7}{'effect repeated':>17}{'paid twice':>12}"
+            f"\n{'killed':28}{'points':>7}{'tried':>7}{'anew':>6}{'asked':>7}{'effect repeated':>17}{'reply repeated':>16}"
         )
         for matrix in matrices:
             print(row(matrix))
@@ -221,4 +221,4 @@ def row(matrix: Matrix) -> str:
         max(Counter((a.what, a.key) for a in t.attempts if a.what in ("reserve", "pay")).values()) > 1 for t in tried
     )
     paid = sum(t.bills() > 4 for t in tried)
-    return f"{matrix.name:28}{matrix.points:7}{len(tried):7}{anew:6}{asked:7}{repeated:17}{paid:12}"
+    return f"{matrix.name:28}{matrix.points:7}{len(tried):7}{anew:6}{asked:7}{repeated:17}{paid:16}"
