@@ -204,9 +204,8 @@ def test_a_fork_of_a_process_that_has_run_a_task_runs_its_own(tmp_path: Path) ->
 def test_table(matrices: list[Matrix], capsys: pytest.CaptureFixture[str]) -> None:
     """For people: what was tried, and how it went."""
     with capsys.disabled():
-        print(
-            f"\n{'killed':28}{'points':>7}{'tried':>7}{'anew':>6}{'asked':>7}{'effect repeated':>17}{'reply repeated':>16}"
-        )
+        heads = f"{'points':>7}{'tried':>7}{'anew':>6}{'asked':>7}{'effect repeated':>17}{'reply repeated':>16}"
+        print(f"\n{'killed':28}{heads}")
         for matrix in matrices:
             print(row(matrix))
     assert len(matrices) > 10
