@@ -188,6 +188,25 @@ async def test_a_whole_run_keeps_its_secrets(tmp_path: Path) -> None:
     await journal.close()
 
 
+async def test_a_persons_word_waits_on_disk_without_secrets(tmp_path: Path) -> None:
+    @tool(approve=True)
+    def log_in(password: str) -> str:
+        """Log in."""
+        return f"logged in with {password}"
+
+    journal = SQLiteJournal(tmp_path)
+    model = ScriptedModel([Calls(("log_in", {"password": "x"}), ("log_in", {"password": "y"})), "done"])
+    agent = Agent(model, tools=[log_in], journal=journal, secrets=["hunter22"])
+    result = await agent.run("go")
+    await agent.deny(result.run, f"{result.run}:1:0", "not with hunter22")
+    await agent.approve(result.run, f"{result.run}:1:1", arguments={"password": "hunter22"})
+    waiting = files(tmp_path)
+    assert any(MASK in text for text in waiting)
+    result = await agent.resume(result.run)
+    assert result.output == "done"
+    assert not any("hunter22" in text for text in [*waiting, *files(tmp_path), str(result.messages)])
+
+
 async def test_half_a_secret_is_not_let_go_by_an_event_in_the_middle_of_a_stream(tmp_path: Path) -> None:
     """An observer's failure, a late result: such events come while a reply streams."""
     agent = Agent(ScriptedModel(["hello"]), journal=None, secrets=["hunter22"])

@@ -205,16 +205,16 @@ class Agent(Generic[Deps, Out]):
     async def settle(self, run: str, call: str, result: str | None = None) -> None:
         """Say what became of a call in doubt: its result, or None to run it again."""
         doubted = State.fold(await self.journal.read(run)).calls.get(call)
-        await self.journal.tell(run, e.Settle("api", call, doubted.question if doubted else 0, result))
+        word = e.Settle("api", call, doubted.question if doubted else 0, result)
+        await self.journal.tell(run, self._masking.command(word))
 
     async def _answer(self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str) -> None:
         state = State.fold(await self.journal.read(run))
         answer = answer_to(state, call, allowed, edited, reason, "api")
         tools = [tool for tool in self.tools if tool.wire_name == answer.tool]
         if answer.edited and tools and isinstance(checked := tools[0].check(answer.edited), BadArguments):
-            problems = "; ".join(checked.problems)
-            raise SetupError(f"these arguments do not fit {tools[0].name}: {problems}", "Nothing was answered.")
-        await self.journal.tell(run, answer)
+            raise SetupError(f"the arguments do not fit: {'; '.join(checked.problems)}", "Nothing was answered.")
+        await self.journal.tell(run, self._masking.command(answer))
 
     # ------------------------------------------------------------------------------------------- service
 

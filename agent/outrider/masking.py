@@ -69,10 +69,19 @@ class Masking:
     def event(self, event: e.Durable) -> tuple[e.Durable, bytes]:
         """The event without secrets, and its JSON."""
         body = e.encode(event)
+        masked = self._masked(body)
+        return (e.decode(masked), masked) if masked else (event, body)
+
+    def command(self, command: e.AnyCommand) -> e.AnyCommand:
+        """The command without secrets: it waits on disk until the run takes it in."""
+        masked = self._masked(msgspec.json.encode(command))
+        return e.command_decoder.decode(masked) if masked else command
+
+    def _masked(self, body: bytes) -> bytes | None:
+        """This JSON without secrets, or None when it has none."""
         if not any(sign in body for sign in self._signs):  # far faster than a pattern
-            return event, body
-        body = msgspec.json.encode(self._walk(msgspec.json.decode(body)))
-        return e.decode(body), body
+            return None
+        return msgspec.json.encode(self._walk(msgspec.json.decode(body)))
 
     def _walk(self, value: Any) -> Any:
         match value:
