@@ -1,6 +1,6 @@
 """Agent: what a user makes once and shares; every run starts here."""
 
-import secrets
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
@@ -387,7 +387,7 @@ def _refuse_twins(tools: Sequence[Tool[..., Any]]) -> None:
 
 def _new_id() -> str:
     alphabet = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: people read these aloud
-    return "".join(secrets.choice(alphabet) for _ in range(10))
+    return "".join(alphabet[byte % len(alphabet)] for byte in os.urandom(10))
 
 
 @cache

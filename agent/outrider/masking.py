@@ -5,7 +5,6 @@ as JSON writes it; whatever has the exact shape of an OpenRouter key is a secret
 """
 
 import base64
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -33,6 +32,8 @@ def _forms(secret: str) -> set[str]:
 
 def _escaped(text: str) -> tuple[str, str]:
     """The text as it stands in JSON, which may write what is not ASCII as it is or as numbers."""
+    import json  # only those who register secrets pay for it
+
     return msgspec.json.encode(text).decode()[1:-1], json.dumps(text)[1:-1]
 
 

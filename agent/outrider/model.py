@@ -1,6 +1,5 @@
 """What Outrider asks of a model, in its own words. A provider is one class with ``ask`` and ``settings``."""
 
-import hashlib
 from collections.abc import AsyncGenerator, Iterable
 from typing import Protocol
 
@@ -85,7 +84,9 @@ class Composer:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._hash = hashlib.sha256(b'{"messages":[')
+        from hashlib import sha256
+
+        self._hash = sha256(b'{"messages":[')
         self._hashed = 0
 
     def next(self, state: State, ask: Ask, live: bool = False) -> tuple[RequestSent, Request]:

@@ -1,6 +1,5 @@
 """Tools: plain functions, with what a model is told of them and what the framework must know about them."""
 
-import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from types import FunctionType
@@ -240,6 +239,8 @@ def as_tool(function: Callable[P, R]) -> Tool[P, R]:
 
 
 def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:
+    from hashlib import sha256
+
     _check_kind(function)
     signature = signature_of(function, hidden=Context)
     checker, whole = _checker(signature, options.get("parameters"))
@@ -258,7 +259,7 @@ def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:
         description=description,
         parameters=checker.schema,
         wire=wire,
-        digest=hashlib.sha256(wire).hexdigest()[:16],
+        digest=sha256(wire).hexdigest()[:16],
         is_async=_is_async(function),
         checker=checker,
         whole=whole,

@@ -11,7 +11,19 @@
 Importing this package imports none of the heavy ones; the first request does, in a thread.
 """
 
-from outrider.openrouter.client import OpenRouter
+from typing import TYPE_CHECKING
+
 from outrider.openrouter.settings import Settings
 
+if TYPE_CHECKING:
+    from outrider.openrouter.client import OpenRouter
+
 __all__ = ["OpenRouter", "Settings"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "OpenRouter":  # every agent has settings; not every program has an agent on OpenRouter
+        from outrider.openrouter.client import OpenRouter
+
+        return OpenRouter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,5 @@
 """Tool names on the wire: there only letters, digits, ``_`` and ``-`` are allowed, 64 at most."""
 
-import hashlib
 import re
 from collections.abc import Iterable
 
@@ -18,7 +17,9 @@ def wire_name(name: str) -> str:
     """
     if _PLAIN.fullmatch(name):
         return name
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    from hashlib import sha256
+
+    digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     rest = _FORBIDDEN.sub("_", name).strip("_")[: LONGEST - len(digest) - 1]
     return f"{rest or 'tool'}_{digest}"
 
