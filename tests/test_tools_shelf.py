@@ -244,9 +244,7 @@ def test_what_is_no_text_is_said(root: Path) -> None:
         read("huge")
     with pytest.raises(ToolError, match="no file 'nothing'"):
         read("nothing")
-    assert reader(root, "search_files")("ahead").endswith(
-        "(2 files were left out: too large, or no UTF-8 text)"
-    )
+    assert reader(root, "search_files")("ahead").endswith("(2 files were left out: too large, or no UTF-8 text)")
 
 
 def test_a_search_through_too_much_stops_and_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,10 +276,7 @@ def test_a_missing_root_is_said(tmp_path: Path) -> None:
 def test_a_call_as_a_model_writes_it(root: Path) -> None:
     context: Context[None] = Context(deps=None)
     assert calculator.invoke('{"expression": "6 times 7"}', context) == "42"
-    assert (
-        reader(root, "read_file").invoke('{"path": "docs/one.txt", "first_line": 2}', context)
-        == "second: Ahead\n"
-    )
+    assert reader(root, "read_file").invoke('{"path": "docs/one.txt", "first_line": 2}', context) == "second: Ahead\n"
     assert reader(root, "list_files").invoke("", context).endswith("readme.md (21 bytes)")
 
 

@@ -40,9 +40,7 @@ class Receipt(Struct, frozen=True):
 class Result(Generic[Out]):
     """How a run ended. Every outcome gives one; only ``output`` raises, when there is none."""
 
-    def __init__(
-        self, state: State, read: Callable[[State], Out], problem: Exception | None = None
-    ) -> None:
+    def __init__(self, state: State, read: Callable[[State], Out], problem: Exception | None = None) -> None:
         self._state = state
         self._read = read
         self.problem = problem
