@@ -1,6 +1,7 @@
 """The agent: what is refused before a run, what a preview shows, what history carries over."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -203,9 +204,43 @@ async def test_every_outcome_but_finished_raises_its_error_and_has_its_code(jour
     assert await outcome(waiting, tools=[pay], policy=ask_before("write")) == ("paused", 6)
 
 
-async def test_a_result_says_in_one_line_how_it_went() -> None:
-    agent = Agent(ScriptedModel([Calls(("look", {"city": "Rome"})), "done"]), tools=[look], journal=None)
-    result = await agent.run("go")
+async def test_a_result_says_in_one_line_how_it_went(journal: SQLiteJournal) -> None:
+    model = ScriptedModel([Calls(("look", {"city": "Rome"})), "done"])
+    result = await Agent(model, tools=[look], journal=journal).run("go")
     line = str(result)
     assert line.startswith("finished · 2 requests · 1 tool call · 220 tokens · $0.0020 · ")
     assert line.endswith(f" · outrider show {result.run}")
+    unkept = await Agent(model, tools=[look], journal=None).run("go")
+    assert "outrider show" not in str(unkept)
+
+
+async def test_a_secret_in_a_tools_description_is_neither_sent_nor_recorded(tmp_path: Path) -> None:
+    @tool(description="Look into the vault with hunter2-hunter2.", effect="read")
+    def look() -> str:
+        """Look."""
+        return "nothing"
+
+    model = ScriptedModel([Calls(("look", {})), "done"])
+    journal = SQLiteJournal(tmp_path)
+    result = await Agent(model, tools=[look], secrets=["hunter2-hunter2"], journal=journal).run("go")
+    bodies = [request.body for request in model.requests]
+    assert all(b"hunter2-hunter2" not in body and b"[masked]" in body for body in bodies)
+    sent = [entry.event for entry in await journal.read(result.run) if isinstance(entry.event, e.RequestSent)]
+    assert [hashlib.sha256(body).hexdigest() for body in bodies] == [event.sha256 for event in sent]
+    assert [bool(event.settings) for event in sent] == [True, False]
+
+
+async def test_a_call_made_up_in_the_answer_phase_is_not_run() -> None:
+    ran: list[str] = []
+
+    @tool(effect="read")
+    def act() -> str:
+        """Act."""
+        ran.append("act")
+        return "acted"
+
+    model = ScriptedModel([Calls(("act", {})), "in words", Calls(("act", {})), "1"])
+    result = await Agent(model, tools=[act], output=int, journal=None).run("go")
+    assert result.output == 1
+    assert ran == ["act"]
+    assert "No tools can be called now" in str(result.messages)

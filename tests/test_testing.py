@@ -16,9 +16,11 @@ def test_only_this_machine_can_be_reached() -> None:
             sock.connect(("192.0.2.1", 80))
         with pytest.raises(NetworkBlocked, match=r"example\.org"):
             socket.getaddrinfo("example.org", 80)
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            with socket.create_connection(server.getsockname(), timeout=60) as sock:
-                assert sock.getpeername() == server.getsockname()
+        with (
+            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_connection(server.getsockname(), timeout=60) as sock,
+        ):
+            assert sock.getpeername() == server.getsockname()
 
 
 async def test_a_script_that_is_over_fails_the_run_and_says_so() -> None:

@@ -3,21 +3,20 @@
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any, Generic, Literal, Self, overload
 
-from msgspec import UNSET, Raw, Struct
-from msgspec.structs import replace
+from msgspec import Struct
 from typing_extensions import TypeVar
 
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
 from outrider.inbox import answer_to
 from outrider.journal import Journal, Log
-from outrider.masking import Masking
-from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire, printable, to_wire
+from outrider.masking import SHORTEST, Masking
+from outrider.messages import Limits, UserMessage, printable, to_wire
 from outrider.model import Ask, Composer, Model
-from outrider.openrouter.settings import Settings
+from outrider.opening import changed, first_messages, new_run_id, own_version
+from outrider.openrouter.settings import KEY_VARIABLE, Settings
 from outrider.output import OutputType
 from outrider.policy import Policy, default_policy, policy_name
 from outrider.result import Result
@@ -122,7 +121,7 @@ class Agent(Generic[Deps, Out]):
         self._policy = policy
         self._journal = journal
         self._observers = tuple(observers)
-        self._masking = Masking([*secrets, *([settings.api_key] if settings.api_key else [])])
+        self._masking = Masking([*secrets, *_own_key(settings)])
 
     # ------------------------------------------------------------------------------------------ running
 
@@ -186,7 +185,7 @@ class Agent(Generic[Deps, Out]):
         tools = self._toolbox(deps).offered(state)
         phase = self._output.phase(state, tools is not None)
         ask = Ask(phase, state.run, tools if phase == "work" else None, self._output.format(phase))
-        _, request = Composer(self.model).next(state, ask)
+        _, request = Composer(self.model, self._masking.raw).next(state, ask)
         return Preview(getattr(self.model, "url", ""), request.body)
 
     # ------------------------------------------------------------------------------------ a person's word
@@ -249,7 +248,7 @@ class Agent(Generic[Deps, Out]):
     # -------------------------------------------------------------------------------------------- inside
 
     async def _begin(self, task: str, deps: Deps | None, history: Result[Any] | None, live: bool) -> Run[Out]:
-        run_id = _new_id()
+        run_id = new_run_id()
         started = self._started(run_id, task, deps, history)
         log = await self.journal.create(run_id)
         return await self._go(State(run=run_id), log, [started], deps, live)
@@ -260,12 +259,12 @@ class Agent(Generic[Deps, Out]):
             printable(task),
             self.name,
             self.model.name,
-            self._first_messages(task, deps, history),
+            first_messages(self._system(deps), task, history),
             self.limits,
             {tool.name: tool.digest for tool in self.tools},
             self._output.name,
             policy_name(self._policy),
-            _version(),
+            own_version(),
         )
 
     async def _again(self, run_id: str, deps: Deps | None, limits: Limits | None, say: str, live: bool) -> Run[Out]:
@@ -286,8 +285,8 @@ class Agent(Generic[Deps, Out]):
                 "Upgrade Outrider to resume it.",
             )
         if state.outcome != "finished" or say:
-            changed = self._changed(state, deps)
-            events.append(e.RunResumed("api", limits or state.limits, changed, _version()))
+            now, _ = self._masking.event(self._started(state.run, state.task, deps, None))
+            events.append(e.RunResumed("api", limits or state.limits, changed(state, now), own_version()))
         if say:
             events.append(e.MessageAdded(to_wire(UserMessage(printable(say))), "user"))
         return events
@@ -327,46 +326,6 @@ class Agent(Generic[Deps, Out]):
         instructions = self._instructions
         return instructions(deps) if callable(instructions) else instructions  # pyright: ignore[reportArgumentType]
 
-    def _first_messages(self, task: str, deps: Deps | None, history: Result[Any] | None) -> tuple[Raw, ...]:
-        first = [to_wire(SystemMessage(system))] if (system := self._system(deps)) else []
-        earlier = _earlier(history) if history else []
-        return (*first, *earlier, to_wire(UserMessage(printable(task))))
-
-    def _changed(self, state: State, deps: Deps | None) -> tuple[str, ...]:
-        """What differs from the recorded run, in plain words."""
-        now = {tool.name: tool.digest for tool in self.tools}
-        changed = [f"tool {name} is missing" for name in state.tools if name not in now]
-        changed += [f"tool {name} is new" for name in now if name not in state.tools]
-        changed += [f"tool {n} has changed" for n, d in now.items() if state.tools.get(n, d) != d]
-        if state.model != self.model.name:
-            changed.append(f"the model was {state.model} and is {self.model.name}")
-        if state.output_type != self._output.name:
-            changed.append(f"the output type was {state.output_type} and is {self._output.name}")
-        if state.policy != policy_name(self._policy):
-            changed.append(f"the policy was {state.policy} and is {policy_name(self._policy)}")
-        system = from_wire(state.messages[0]) if state.messages else None
-        recorded = system.content if isinstance(system, SystemMessage) else ""
-        if recorded != self._masking.text(self._system(deps)):
-            changed.append("the instructions have changed; the run keeps its own")
-        return tuple(changed)
-
-
-def _earlier(history: Result[Any]) -> list[Raw]:
-    """The conversation of an earlier run, without its instructions and without reasoning, which is of its day."""
-    if waiting := history.state.owed_calls():
-        raise SetupError(
-            f"run {history.run} has calls without results: {', '.join(call.call.name for call in waiting)}",
-            f"No model takes such a conversation. Resume it first: agent.resume({history.run!r})",
-        )
-    messages: list[Raw] = []
-    for wire in history.state.messages:
-        message = from_wire(wire)
-        if isinstance(message, AssistantMessage):
-            messages.append(to_wire(replace(message, reasoning=UNSET, reasoning_details=UNSET)))
-        elif not isinstance(message, SystemMessage):
-            messages.append(wire)
-    return messages
-
 
 def _model(name: str, settings: Settings) -> Model:
     if name == "local" or name.startswith("local:"):
@@ -378,23 +337,14 @@ def _model(name: str, settings: Settings) -> Model:
     return OpenRouter(name, settings)
 
 
+def _own_key(settings: Settings) -> list[str]:
+    """The API key, to be masked, unless it is too short to be a secret of anybody's."""
+    key = settings.api_key or os.environ.get(KEY_VARIABLE, "")
+    return [key] if len(key) >= SHORTEST else []
+
+
 def _refuse_twins(tools: Sequence[Tool[..., Any]]) -> None:
     names = [tool.wire_name for tool in tools]
     for name in names:
         if names.count(name) > 1:
             raise SetupError(f"two tools are named {name}", "Give one of them another name: @tool(name=...).")
-
-
-def _new_id() -> str:
-    alphabet = "abcdefghijkmnpqrstuvwxyz23456789"  # no l, o, 0, 1: people read these aloud
-    return "".join(alphabet[byte % len(alphabet)] for byte in os.urandom(10))
-
-
-@cache
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("outrider")
-    except PackageNotFoundError:
-        return ""

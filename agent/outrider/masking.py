@@ -7,13 +7,16 @@ as JSON writes it; whatever has the exact shape of an OpenRouter key is a secret
 import base64
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, quote_plus
 
 import msgspec
+from msgspec import Raw
 
 from outrider import events as e
 from outrider.errors import SetupError
+
+AnyEvent = TypeVar("AnyEvent", bound=e.Durable)
 
 MASK = "[masked]"
 SHORTEST = 6
@@ -67,11 +70,16 @@ class Masking:
         """The text without secrets."""
         return self._text.sub(MASK, text)
 
-    def event(self, event: e.Durable) -> tuple[e.Durable, bytes]:
+    def event(self, event: AnyEvent) -> tuple[AnyEvent, bytes]:
         """The event without secrets, and its JSON."""
         body = e.encode(event)
         masked = self._masked(body)
-        return (e.decode(masked), masked) if masked else (event, body)
+        return (cast(AnyEvent, e.decode(masked)), masked) if masked else (event, body)
+
+    def raw(self, json: Raw) -> Raw:
+        """This JSON without secrets."""
+        masked = self._masked(bytes(json))
+        return Raw(masked) if masked else json
 
     def command(self, command: e.AnyCommand) -> e.AnyCommand:
         """The command without secrets: it waits on disk until the run takes it in."""

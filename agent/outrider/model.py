@@ -1,6 +1,6 @@
 """What Outrider asks of a model, in its own words. A provider is one class with ``ask`` and ``settings``."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -80,10 +80,15 @@ def join_body(messages: Iterable[Raw], settings: Raw) -> bytes:
 
 
 class Composer:
-    """Makes the requests of one run. Every message is hashed and encoded once, however many requests carry it."""
+    """Makes the requests of one run; ``clean`` takes secrets out of JSON.
 
-    def __init__(self, model: Model) -> None:
+    Every message is hashed and encoded once, however many requests carry it.
+    """
+
+    def __init__(self, model: Model, clean: Callable[[Raw], Raw]) -> None:
         self.model = model
+        self._clean = clean
+        self._given = self._settings = Raw()
         from hashlib import sha256
 
         self._hash = sha256(b'{"messages":[')
@@ -91,13 +96,19 @@ class Composer:
 
     def next(self, state: State, ask: Ask, live: bool = False) -> tuple[RequestSent, Request]:
         """The next request and the event that announces it."""
-        settings = self.model.settings(ask)
+        settings = self._masked(self.model.settings(ask))
         number = state.requests + 1
         messages = tuple(state.messages)
         changed = settings if settings != state.settings else NOTHING
         sent = RequestSent(number, ask.phase, len(messages), self._sha256(messages, settings), changed)
         body = join_body(messages, settings)
         return sent, Request(number, state.failures, ask, messages, settings, body, live)
+
+    def _masked(self, settings: Raw) -> Raw:
+        """What is sent is what is recorded: secrets in a tool's description are masked for both."""
+        if settings != self._given:
+            self._given, self._settings = settings, self._clean(settings)
+        return self._settings
 
     def _sha256(self, messages: tuple[Raw, ...], settings: Raw) -> str:
         for message in messages[self._hashed :]:

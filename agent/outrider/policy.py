@@ -27,7 +27,7 @@ class Verdict(Struct, frozen=True):
 
 
 Policy = Callable[[Proposed, State], Verdict]
-"""Judges one call. It sees the state as it was before any call of the same reply ran, and changes nothing."""
+"""Judges one call and changes nothing. It sees the state as it was before the calls that run beside this one."""
 
 ALLOW = Verdict("allow")
 

@@ -40,11 +40,15 @@ class Receipt(Struct, frozen=True):
 class Result(Generic[Out]):
     """How a run ended. Every outcome gives one; only ``output`` raises, when there is none."""
 
-    def __init__(self, state: State, read: Callable[[State], Out], problem: Exception | None = None) -> None:
+    def __init__(
+        self, state: State, read: Callable[[State], Out], problem: Exception | None = None, kept: bool = True
+    ) -> None:
         self._state = state
         self._read = read
         self.problem = problem
         """The exception behind the outcome "error", when there is one."""
+        self.kept = kept
+        """Whether the run is in a journal, and so can be shown and resumed."""
 
     @property
     def run(self) -> str:
@@ -70,7 +74,7 @@ class Result(Generic[Out]):
         raise self._no_output(error)
 
     def _no_output(self, error: type[NoOutput]) -> NoOutput:
-        hint = _HINTS[self.outcome].format(run=self.run)
+        hint = _HINTS[self.outcome].format(run=self.run) if self.kept else ""
         if isinstance(self.problem, OutriderError) and self.problem.hint:
             hint = self.problem.hint
         return error(f"run {self.run} has no output: {self.outcome}: {self.detail}", hint, self)
@@ -150,7 +154,8 @@ class Result(Generic[Out]):
         )
 
     def __str__(self) -> str:
-        return f"{self.outcome} · {figures(self._state)} · outrider show {self.run}"
+        line = f"{self.outcome} · {figures(self._state)}"
+        return f"{line} · outrider show {self.run}" if self.kept else line
 
     def __repr__(self) -> str:
         return f"<Result {self}>"

@@ -18,6 +18,7 @@ from outrider import events as e
 from outrider.errors import JournalError
 from outrider.inbox import heard
 from outrider.journal import Log, Totals
+from outrider.journal.nothing import NoLog
 from outrider.loop import Output, Parts, loop
 from outrider.masking import LiveMask, Masking
 from outrider.model import Composer, Model
@@ -102,7 +103,9 @@ class Run(Generic[Out]):
         self._stop = Stop()
         self._closed = False
         self._task: asyncio.Task[Result[Out]] | None = None
-        self._parts = Parts(Composer(model), toolbox, output, self._stop, self.record, self._heard, time.time, live)
+        self._parts = Parts(
+            Composer(model, masking.raw), toolbox, output, self._stop, self.record, self._heard, time.time, live
+        )
 
     @property
     def id(self) -> str:
@@ -205,7 +208,7 @@ class Run(Generic[Out]):
             if timer:
                 timer.cancel()
             await self._close()
-        return Result(self.state, self._read, problem)
+        return Result(self.state, self._read, problem, kept=not isinstance(self._log, NoLog))
 
     def _deadline(self) -> asyncio.TimerHandle | None:
         if self.state.limits.seconds is None:

@@ -74,6 +74,8 @@ class Toolbox:
 
     def _on_offer(self, tool: AnyTool, state: State) -> bool:
         """Whether the model was shown this tool; after a crash nobody remembers, and its predicate decides."""
+        if state.phase == "answer":  # a call made up where no tools were on offer
+            return False
         if self._shown is not None:
             return tool.wire_name in self._shown
         return tool.when is None or tool.when(self._deps, state)
@@ -167,8 +169,7 @@ class Toolbox:
     async def _run_one(self, call: Ready, record: Record) -> None:
         limit = asyncio.timeout(call.tool.timeout)
         try:
-            async with limit:
-                value = await self._call(call, record)
+            value = await self._call(call, limit, record)
             finished = _result(call, call.tool.render(value))
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) and task.cancelling():
@@ -183,13 +184,14 @@ class Toolbox:
             finished = _failure(call, type(error).__name__, traceback.format_exc())
         await record(finished)
 
-    async def _call(self, call: Ready, record: Record) -> Any:
+    async def _call(self, call: Ready, limit: asyncio.Timeout, record: Record) -> Any:
         tool, intent = call.tool, call.intent
         run, _, _ = intent.call.partition(":")
         context = Context(self._deps, run, intent.call, intent.key, intent.attempt, self._agent)
         if tool.is_async:
-            return await tool.invoke(intent.arguments, context)
-        async with slots():
+            async with limit:
+                return await tool.invoke(intent.arguments, context)
+        async with slots(), limit:  # waiting for a place is not the tool's time
             future = start_in_thread(lambda: tool.invoke(intent.arguments, context))
             try:
                 return await asyncio.shield(future)

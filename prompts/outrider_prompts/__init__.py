@@ -1,9 +1,9 @@
 """The words Outrider says to models: one Markdown file a prompt, with a front matter and strict Jinja2 slots.
 
-    ---
-    about: When this is said.
-    ---
-    There is no tool named {{ name }}.
+---
+about: When this is said.
+---
+There is no tool named {{ name }}.
 """
 
 from functools import cache

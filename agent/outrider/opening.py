@@ -1,0 +1,80 @@
+"""How a run opens: its name, its first messages and, when it is resumed, what is no longer as it was."""
+
+import os
+from functools import cache
+from typing import Any
+
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
+
+from outrider import events as e
+from outrider.errors import SetupError
+from outrider.messages import AssistantMessage, SystemMessage, UserMessage, from_wire, printable, to_wire
+from outrider.result import Result
+from outrider.state import State
+
+
+def new_run_id() -> str:
+    """Ten characters by chance, of 32 that people can read aloud: no l, o, 0 or 1."""
+    alphabet = "abcdefghijkmnpqrstuvwxyz23456789"
+    return "".join(alphabet[byte % len(alphabet)] for byte in os.urandom(10))
+
+
+@cache
+def own_version() -> str:
+    """The version of Outrider that is installed, or an empty text in a bare source tree."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("outrider")
+    except PackageNotFoundError:
+        return ""
+
+
+def first_messages(system: str, task: str, history: Result[Any] | None) -> tuple[Raw, ...]:
+    """Instructions, the conversation of an earlier run, and the task.
+
+    Raises SetupError when the earlier run has calls without results.
+    """
+    first = [to_wire(SystemMessage(system))] if system else []
+    earlier = _earlier(history) if history else []
+    return (*first, *earlier, to_wire(UserMessage(printable(task))))
+
+
+def _earlier(history: Result[Any]) -> list[Raw]:
+    """The conversation of an earlier run, without its instructions and without reasoning, which is of its day."""
+    if waiting := history.state.owed_calls():
+        raise SetupError(
+            f"run {history.run} has calls without results: {', '.join(call.call.name for call in waiting)}",
+            f"No model takes such a conversation. Resume it first: agent.resume({history.run!r})",
+        )
+    messages: list[Raw] = []
+    for wire in history.state.messages:
+        message = from_wire(wire)
+        if isinstance(message, AssistantMessage):
+            messages.append(to_wire(replace(message, reasoning=UNSET, reasoning_details=UNSET)))
+        elif not isinstance(message, SystemMessage):
+            messages.append(wire)
+    return messages
+
+
+def changed(state: State, now: e.RunStarted) -> tuple[str, ...]:
+    """What differs between the recorded run and one that would start now, in plain words."""
+    words = [f"tool {name} is missing" for name in state.tools if name not in now.tools]
+    words += [f"tool {name} is new" for name in now.tools if name not in state.tools]
+    words += [f"tool {n} has changed" for n, digest in now.tools.items() if state.tools.get(n, digest) != digest]
+    for what, was, is_now in (
+        ("model", state.model, now.model),
+        ("output type", state.output_type, now.output),
+        ("policy", state.policy, now.policy),
+    ):
+        if was != is_now:
+            words.append(f"the {what} was {was} and is {is_now}")
+    if _instructions(state.messages) != _instructions(now.messages):
+        words.append("the instructions have changed; the run keeps its own")
+    return tuple(words)
+
+
+def _instructions(messages: "list[Raw] | tuple[Raw, ...]") -> str:
+    first = from_wire(messages[0]) if messages else None
+    return first.content if isinstance(first, SystemMessage) else ""
