@@ -1,3 +1,5 @@
+# pyright: basic
+# (the harness is no part of this repository, so its types are unknown here)
 """Outrider as a peer of a side-by-side benchmark: an adapter for a harness module named ``_common``.
 
 The harness calls ``agent``, ``run``, ``stream`` and ``structured``. OUTRIDER_BENCH_JOURNAL names a folder and
