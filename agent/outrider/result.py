@@ -25,6 +25,8 @@ _HINTS = {
     "interrupted": "Go on: outrider resume {run}",
 }
 
+_UNKEPT = "With journal=None nothing is kept: run it again, or with a journal, to be able to show and resume it."
+
 
 class Receipt(Struct, frozen=True):
     """How the answer came about: the way the output was enforced, and what went wrong on the way."""
@@ -74,7 +76,7 @@ class Result(Generic[Out]):
         raise self._no_output(error)
 
     def _no_output(self, error: type[NoOutput]) -> NoOutput:
-        hint = _HINTS[self.outcome].format(run=self.run) if self.kept else ""
+        hint = _HINTS[self.outcome].format(run=self.run) if self.kept else _UNKEPT
         if isinstance(self.problem, OutriderError) and self.problem.hint:
             hint = self.problem.hint
         return error(f"run {self.run} has no output: {self.outcome}: {self.detail}", hint, self)
