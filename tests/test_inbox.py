@@ -79,7 +79,26 @@ async def test_an_answer_given_twice_counts_once(shop: Shop) -> None:
     assert len(await shop.refused(result.run)) == 2
 
 
-async def test_the_first_of_two_different_answers_counts(shop: Shop) -> None:
+async def test_a_refusal_counts_whether_it_comes_before_or_after_a_consent(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    await shop.agent.approve(result.run, answer.call)
+    await shop.agent.deny(result.run, answer.call, "stop!")
+    result = await shop.agent.resume(result.run)
+    assert not shop.paid
+    assert "stop!" in str(result.messages)
+    assert await shop.refused(result.run) == [f"a later answer denies call {answer.call}"]
+
+
+async def test_of_two_consents_the_last_one_counts(shop: Shop) -> None:
+    result, answer = await shop.waiting()
+    await shop.agent.approve(result.run, answer.call, arguments={"amount": 100})
+    await shop.agent.approve(result.run, answer.call, arguments={"amount": 2})
+    await shop.agent.resume(result.run)
+    assert shop.paid == [2]
+    assert await shop.refused(result.run) == [f"a later answer allows call {answer.call}"]
+
+
+async def test_a_refusal_is_not_undone_by_a_later_consent(shop: Shop) -> None:
     result, answer = await shop.waiting()
     await shop.agent.deny(result.run, answer.call, "no money")
     await shop.journal.tell(result.run, answer)

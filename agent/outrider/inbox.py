@@ -1,5 +1,6 @@
 """Commands from outside become events here, or are refused with a reason; at the loop's fixed points only."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,11 +13,20 @@ from outrider.state import State
 from outrider_prompts import say
 
 
-def heard(state: State, number: int, command: e.AnyCommand, now: float) -> e.Durable:
-    """The event that takes command ``number`` into the run. ``now`` is in Unix seconds."""
+def heard(
+    state: State, number: int, command: e.AnyCommand, now: float, later: Sequence[e.AnyCommand] = ()
+) -> e.Durable:
+    """The event that takes command ``number`` into the run. ``now`` is in Unix seconds.
+
+    ``later`` are the commands that wait behind it: of several answers to one question a refusal counts before any
+    consent, and of several consents the last one.
+    """
     match command:
         case e.Answer():
-            return _answer(state, number, command, now)
+            if why := _misfit(state, command, now) or _replaced(state, command, now, later):
+                return e.CommandRefused(number, why)
+            said = command
+            return e.ApprovalGiven(said.call, said.question, said.allowed, said.by, said.edited, said.reason, number)
         case e.Settle():
             return _settle(state, number, command)
         case e.Say():
@@ -38,19 +48,25 @@ def answer_to(
     return e.Answer(by, call_id, call.call.name, call.arguments, call.question, allowed, new, reason)
 
 
-def _answer(state: State, number: int, answer: e.Answer, now: float) -> e.Durable:
+def _misfit(state: State, answer: e.Answer, now: float) -> str:
+    """Why the answer is to no question that is open; an empty text when it is."""
     call = state.calls.get(answer.call)
     if call is None or call.status != "asked":
-        return e.CommandRefused(number, f"call {answer.call} does not wait for an approval")
+        return f"call {answer.call} does not wait for an approval"
     if call.question != answer.question:
-        return e.CommandRefused(number, f"the answer is to question {answer.question}, not to {call.question}")
+        return f"the answer is to question {answer.question}, not to {call.question}"
     if call.call.name != answer.tool or call.arguments != answer.arguments:
-        return e.CommandRefused(number, "the answer names another tool or other arguments than the question")
+        return "the answer names another tool or other arguments than the question"
     if answer.expires is not None and now > answer.expires:
-        return e.CommandRefused(number, "the answer has expired")
-    return e.ApprovalGiven(
-        answer.call, answer.question, answer.allowed, answer.by, answer.edited, answer.reason, number
-    )
+        return "the answer has expired"
+    return ""
+
+
+def _replaced(state: State, answer: e.Answer, now: float, later: Sequence[e.AnyCommand]) -> str:
+    for other in later if answer.allowed else ():
+        if isinstance(other, e.Answer) and other.call == answer.call and not _misfit(state, other, now):
+            return f"a later answer {'allows' if other.allowed else 'denies'} call {answer.call}"
+    return ""
 
 
 def _settle(state: State, number: int, command: e.Settle) -> e.Durable:

@@ -191,8 +191,10 @@ class Run(Generic[Out]):
         while self._failed_readers:
             yield self._failed_readers.pop()
         if self._log.mail:
-            for number, command in await self._log.commands():
-                yield heard(self.state, number, command, time.time())
+            commands = await self._log.commands()
+            for place, (number, command) in enumerate(commands):
+                later = [other for _, other in commands[place + 1 :]]
+                yield heard(self.state, number, command, time.time(), later)
 
     async def _drive(self) -> Result[Out]:
         timer = self._deadline()
