@@ -213,9 +213,15 @@ def _decode(text: str | bytes | Raw) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, ValueError) as error:
-        return Mismatch((f"not valid JSON: {str(error).removeprefix('JSON is malformed: ')}",))
+        reason = str(error).removeprefix("JSON is malformed: ")
+        return Mismatch((f"not valid JSON: {reason}; it begins with {_start(text)!r}",))
     except RecursionError:
         return Mismatch(("not valid JSON: nested too deeply",))
+
+
+def _start(text: str | bytes | Raw) -> str:
+    whole = text if isinstance(text, str) else bytes(text).decode("utf-8", "replace")
+    return whole if len(whole) <= 40 else whole[:40] + "..."
 
 
 def _compact(value: Any) -> Raw:
