@@ -85,7 +85,7 @@ class Result(Generic[Out]):
     def detail(self) -> str:
         """A sentence on why it ended so; empty when it finished."""
         if self._state.paused:
-            return _waiting_for(self._state)
+            return why_paused(self._state, self._state.paused)
         return self._state.detail or (str(self.problem) if self.problem else "")
 
     @property
@@ -189,10 +189,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _waiting_for(state: State) -> str:
-    if state.paused in ("stopped", "interrupted"):
+def why_paused(state: State, reason: str) -> str:
+    """What a run waits for that pauses in this state, as a sentence; ``reason`` is that of its RunPaused."""
+    if reason in ("stopped", "interrupted"):
         return "it was stopped and can be resumed"
-    calls = [call for call in state.owed_calls() if call.waiting]
-    named = ", ".join(f"{call.call.name} ({call.call.id})" for call in calls)
-    what = "consent to" if state.paused == "approval" else "word on what became of"
-    return f"it waits for {what} {named}"
+    waits: list[str] = []
+    for status, what in (("asked", "consent to"), ("doubt", "word on what became of")):
+        calls = [f"{call.call.name} ({call.call.id})" for call in state.owed_calls() if call.status == status]
+        waits += [f"{what} {', '.join(calls)}"] if calls else []
+    return f"it waits for {' and for '.join(waits)}"

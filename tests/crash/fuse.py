@@ -117,5 +117,8 @@ class FusedJournal:
         self._reach("after tell")
         return number
 
+    async def pending(self, run: str) -> list[tuple[int, AnyCommand]]:
+        return await self._journal.pending(run)
+
     async def close(self) -> None:
         await self._journal.close()

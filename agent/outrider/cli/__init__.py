@@ -90,6 +90,8 @@ def outrider() -> None:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """The entry point: do what the arguments say and exit."""
+    if not sys.stdout:  # closed by the shell, >&-
+        sys.exit(_say("stdout is closed", "To throw the answer away: > /dev/null", 1))
     code = _main(args)
     try:
         sys.stdout.flush()

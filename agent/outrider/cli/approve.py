@@ -6,18 +6,22 @@ from typing import Any
 
 import click
 import msgspec
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from outrider import events as e
-from outrider.cli.record import read_run, with_journal
+from outrider.cli.record import is_live, read_run, with_journal
 from outrider.cli.text import note, out
 from outrider.errors import SetupError, did_you_mean
-from outrider.inbox import answer_to
+from outrider.inbox import answer_to, heard
+from outrider.masking import Masking
 from outrider.observe.story import block, pretty
-from outrider.observe.terminal import clean
+from outrider.observe.terminal import clean, result_text, short
 from outrider.state import Call, State
 
 BY = "cli"
+
+Word = e.ApprovalGiven | e.ToolSettled
 
 
 @click.command("approve")
@@ -44,26 +48,56 @@ def command(run: str, call: str | None, **given: Any) -> int:
         if any(given.values()) or given["deny"] is not None:
             raise click.UsageError("name the CALL to answer")
         return _list(state, entries)
-    word = _word(state, _find(state, call), **given)
-    with_journal(lambda journal: journal.tell(run, word))
-    note(f"noted; it counts when the run goes on: outrider resume {run} and its flags")
+    waiting = _find(state, call)
+    word = Masking().command(_word(state, waiting, **given))
+    number = with_journal(lambda journal: journal.tell(run, word))
+    if (counts := _noted(state).get(waiting.call.id)) and counts.command != number:
+        note(f"noted, but what counts is what was noted before: {_said(counts)}")
+    else:
+        note(f"noted; it counts when the run goes on: outrider resume {run} and its flags")
     return 0
+
+
+# ------------------------------------------------------------------------------------------- what waits
 
 
 def _list(state: State, entries: Sequence[e.Entry]) -> int:
     whys = {entry.seq: getattr(entry.event, "why", "") for entry in entries}
     waiting = [call for call in state.owed_calls() if call.waiting]
+    noted = _noted(state) if waiting else {}
     if not waiting:
-        note(f"run {state.run} waits for nobody")
+        note(" ".join(filter(None, (f"run {state.run} waits for nobody.", _unfinished(state)))))
     for call in waiting:
         doubt = call.status == "doubt"
         kind = "in doubt" if doubt else "needs consent"
         out(clean(f"{call.call.name} {kind}: {whys.get(call.question, '')}"))
         out(clean(block(pretty(call.arguments or (call.intent.arguments if call.intent else b"")))))
+        if word := noted.get(call.call.id):
+            out(clean(f"  noted: {_said(word)}; it counts when the run goes on"))
         choices = ["--again", "--result TEXT"] if doubt else ["", "--deny REASON"]
         for choice in choices:
             out(f"  outrider approve {state.run} {call.call.id} {choice}".rstrip())
     return 0
+
+
+def _noted(state: State) -> dict[str, Word]:
+    """What the words in the inbox come to when the run goes on now, by call."""
+    pending = with_journal(lambda journal: journal.pending(state.run))
+    found: dict[str, Word] = {}
+    for place, (number, command) in enumerate(pending):
+        later = [other for _, other in pending[place + 1 :]]
+        event = heard(state, number, command, time.time(), later)
+        if isinstance(event, e.ApprovalGiven | e.ToolSettled):
+            found.setdefault(event.call, event)  # after the first one the call waits no more
+    return found
+
+
+def _said(word: Word) -> str:
+    if isinstance(word, e.ToolSettled):
+        return "run it again" if word.how == "again" else f"its result is {short(result_text(word.wire))}"
+    if not word.allowed:
+        return f"deny: {short(word.reason)}" if word.reason else "deny"
+    return f"allow, with {short(pretty(word.arguments))}" if word.arguments else "allow"
 
 
 def _find(state: State, name: str) -> Call:
@@ -71,9 +105,19 @@ def _find(state: State, name: str) -> Call:
     waiting = {call.call.id: call for call in state.owed_calls() if call.waiting}
     found = [id for id in waiting if id == name or id.endswith(f":{name}")]
     if len(found) != 1:
-        hint = did_you_mean(name, waiting) or f"Waiting: {', '.join(waiting) or 'none'}."
+        hint = did_you_mean(name, waiting) or _unfinished(state) or f"Waiting: {', '.join(waiting) or 'none'}."
         raise SetupError(f"run {state.run} has no call {name} that waits for a person", hint)
     return waiting[found[0]]
+
+
+def _unfinished(state: State) -> str:
+    """What to do first about a run whose process died in the middle, perhaps of a call; an empty text for others."""
+    if state.over or is_live(state.run):
+        return ""
+    return f"Its process ended in the middle; resume it first: outrider resume {state.run} and its flags"
+
+
+# ----------------------------------------------------------------------------------------------- the word
 
 
 def _word(
@@ -93,12 +137,39 @@ def _word(
         raise click.UsageError("this call waits for consent: --again and --result are for calls in doubt")
     if deny is not None and arguments is not None:
         raise click.UsageError("--deny and --arguments exclude each other")
-    answer = answer_to(state, call.call.id, deny is None, _arguments(arguments), deny or "", BY)
+    answer = answer_to(state, call.call.id, deny is None, _arguments(arguments, state, call), deny or "", BY)
     return replace(answer, expires=time.time() + expires) if expires is not None else answer
 
 
-def _arguments(given: str | None) -> dict[str, Any] | None:
+def _arguments(given: str | None, state: State, call: Call) -> dict[str, Any] | None:
+    """The arguments in the place of the model's. Raises SetupError when they do not fit the tool on record."""
+    if given is None:
+        return None
     try:
-        return msgspec.json.decode(given, type=dict[str, Any]) if given is not None else None
+        arguments = msgspec.json.decode(given, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise click.UsageError(f"--arguments is no JSON object: {error}") from error
+    from outrider.schema import check_schema
+
+    if problems := check_schema(_parameters(state, call.call.name)).problems(arguments):
+        raise SetupError(f"the arguments do not fit {call.call.name}: {'; '.join(problems)}", "Nothing was noted.")
+    return arguments
+
+
+class _Function(Struct):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class _Offered(Struct):
+    function: _Function
+
+
+class _Settings(Struct):
+    tools: list[_Offered] = []
+
+
+def _parameters(state: State, tool: str) -> dict[str, Any]:
+    """The JSON Schema under which the model was offered this tool."""
+    settings = msgspec.json.decode(state.settings or Raw(b"{}"), type=_Settings)
+    return {offered.function.name: offered.function.parameters for offered in settings.tools}.get(tool, {})

@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
+from math import ceil
 from typing import Any, Literal, TypeVar
 
 import click
@@ -11,7 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from outrider.agent import Agent
-from outrider.cli.names import AnyTool, output_by_name, tools_by_name
+from outrider.cli.names import AnyTool, installed, output_by_name, tools_by_name
+from outrider.limits import charged
 from outrider.messages import Limits
 from outrider.openrouter.settings import Settings
 from outrider.policy import Policy, allow_all, ask_before, default_policy
@@ -117,16 +119,35 @@ def resume_command(run: str, flags: Flags, state: State | None = None, *more: st
 
 
 def _more(state: State) -> list[str]:
+    """The limit that was reached, as a flag: doubled, and above what was used already."""
     name = state.detail.removeprefix("limit ").split(" ")[0]
     allowed = getattr(state.limits, name, None)
-    return [f"--max-{name.replace('_', '-')}", f"{allowed * 2 or 1:g}"] if allowed is not None else []
+    if allowed is None:
+        return []
+    used = {
+        "turns": state.turns,
+        "tool_calls": state.tool_calls,
+        "tokens": state.usage.tokens,
+        "seconds": state.seconds,
+        "dollars": charged(state),
+    }
+    more: int | float | Decimal = 2 * max(allowed, used[name]) or 1
+    text = f"{more.normalize():f}" if isinstance(more, Decimal) else f"{ceil(more)}"
+    return [f"--max-{name.replace('_', '-')}", text]
+
+
+class ToolOption(click.Option):
+    """--tool. Its help names the installed tools, which are looked up only when somebody reads it."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of help."""
+        self.help = f"A tool: module:name, or an installed one ({', '.join(installed()) or 'none'}); may be repeated."
+        return super().get_help_record(ctx)
 
 
 _OPTIONS = (
     click.option("-m", "--model", help="A model on OpenRouter, local, or local:PATH.gguf."),
-    click.option(
-        "-t", "--tool", multiple=True, metavar="NAME", help="An installed tool, or module:name; may be repeated."
-    ),
+    click.option("-t", "--tool", cls=ToolOption, multiple=True, metavar="NAME"),
     click.option("--output", metavar="TYPE", help="The answer's type: a JSON Schema (.json) or module:Type."),
     click.option(
         "--approve",

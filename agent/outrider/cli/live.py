@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
@@ -129,7 +130,8 @@ class Signals:
         if self._reason:
             os._exit(128 + number)  # what had to be on disk is; the next process finds this one dead
         self._reason = "interrupted" if number == signal.SIGINT else "stopped"
-        os.write(2, b"stopping; once more ends it at once\n")  # print may be what was interrupted
+        if sys.stderr:  # None when 2 was closed, and may by now be some other file
+            os.write(2, b"stopping; once more ends it at once\n")  # print may be what was interrupted
         if self._run:
             self._loop.call_soon_threadsafe(self._run.stop, self._reason)
 
@@ -145,13 +147,16 @@ def conclude(result: Result[Any], flags: Flags) -> int:
     flush()
     if resume:
         _explain(result, resume, flags.quiet)
+    elif result.problem:
+        note(clean(f"the end of this run is not on record: {result.problem}"))
     if not flags.quiet:
         note(str(result))
     return result.exit_code
 
 
 def _explain(result: Result[Any], resume: str, quiet: bool) -> None:
-    if quiet or result.problem:
+    unrecorded = result.problem is not None and not result.state.over
+    if quiet or unrecorded:  # otherwise the last of the progress has said it
         note(clean(f"{result.outcome}: {result.detail}"))
     if isinstance(result.problem, OutriderError) and result.problem.hint:
         note(f"  {result.problem.hint}")

@@ -18,11 +18,11 @@ def command(ctx: click.Context) -> int:
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    from outrider.local.weights import embedded_path
+    from outrider.local.weights import INSTALL, embedded_path
 
     runs, path = find_spec("xllamacpp") is not None, embedded_path()
     here = path.is_file()
-    out(f"llama.cpp  {'here' if runs else 'missing: pip install xllamacpp'}")
+    out(f"llama.cpp  {'here' if runs else f'missing: {INSTALL}'}")
     out(f"weights    {path if here else f'missing: outrider local pull (to {path})'}")
     if not (runs and here):
         return 1
@@ -33,7 +33,9 @@ def command(ctx: click.Context) -> int:
 @command.command("pull")
 def pull() -> int:
     """Bring the weights to this machine (93 MB, once)."""
-    from outrider.local.weights import pull
+    from outrider.local.weights import INSTALL, pull
 
     out(str(pull(note)))
+    if not find_spec("xllamacpp"):
+        note(f"what runs them is missing: {INSTALL}")
     return 0

@@ -24,11 +24,17 @@ def tools_by_name(name: str) -> list[AnyTool]:
     """The tools of an installed entry point, or of ``module:name``. Raises SetupError with close names."""
     if ":" in name:
         return _tools(name, _attribute(name, "tool"))
-    installed = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in installed:
-        known = f"Installed: {', '.join(sorted(installed)) or 'none'}; or give module:name of your own."
-        raise SetupError(f"there is no tool {name!r}", " ".join(filter(None, (did_you_mean(name, installed), known))))
-    return _installed(installed[name])
+    entries = installed()
+    if name not in entries:
+        close = _own_module(name) or did_you_mean(name, entries)
+        known = f"Installed: {', '.join(entries) or 'none'}; or give module:name of your own."
+        raise SetupError(f"there is no installed tool {name!r}", " ".join(filter(None, (close, known))))
+    return _installed(entries[name])
+
+
+def installed() -> dict[str, EntryPoint]:
+    """What packages here offer as tools, by name, in order; none of it is loaded."""
+    return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
 
 
 def output_by_name(name: str) -> Any:
@@ -44,7 +50,7 @@ def output_by_name(name: str) -> Any:
 
 def offering(tool: str) -> str:
     """What to write behind --tool to get the tool of that name: an entry point's name, or a pattern to fill in."""
-    for entry in entry_points(group=GROUP):
+    for entry in installed().values():
         try:
             names = [found.name for found in _installed(entry)]
         except SetupError:  # one that does not load offers nothing
@@ -80,14 +86,26 @@ def _attribute(name: str, what: str) -> Any:
     found: Any = _module(module_name)
     for part in path.split("."):
         if not hasattr(found, part):
-            hint = did_you_mean(part, _public(found)) or f"It has: {', '.join(_public(found)) or 'nothing'}."
+            own = _own(found)
+            hint = did_you_mean(part, own) or f"It has: {', '.join(own) or 'nothing'}."
             raise SetupError(f"{module_name} has no {path!r}", hint)
         found = getattr(found, part)
     return found
 
 
-def _public(found: object) -> list[str]:
-    return [name for name in dir(found) if not name.startswith("_")]
+def _own(found: object) -> list[str]:
+    """The public names of the tools, functions and types defined there, without what it imports."""
+    names = [name for name in dir(found) if not name.startswith("_")]
+    if not isinstance(found, ModuleType):
+        return names
+    return [name for name in names if _is_own(getattr(found, name), found.__name__)]
+
+
+def _is_own(value: object, module: str) -> bool:
+    if isinstance(value, list | tuple):
+        return any(isinstance(each, Tool) for each in cast("Sequence[object]", value))
+    defined = cast("AnyTool", value).function if isinstance(value, Tool) else value
+    return callable(defined) and getattr(defined, "__module__", "") == module
 
 
 def _module(name: str) -> ModuleType:
@@ -105,6 +123,18 @@ def _module(name: str) -> ModuleType:
         raise
     except Exception as error:
         raise _broken(f"module {name}", error) from error
+
+
+def _own_module(name: str) -> str:
+    """A sentence for one who names a module of this folder, or its file, in the place of a tool in it."""
+    module = name.removesuffix(".py").replace("/", ".")
+    parts = module.split(".")
+    path = Path(*parts)
+    if not all(part.isidentifier() for part in parts) or not (
+        path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+    ):
+        return ""
+    return f"{module} is a module here: write {module}:NAME, with the name of a tool in it."
 
 
 def _modules_in(folder: Path) -> Iterable[str]:

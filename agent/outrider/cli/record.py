@@ -9,6 +9,7 @@ from outrider.events import Entry
 from outrider.journal import Journal
 
 LAST = "last"
+MANY = 1_000_000
 
 T = TypeVar("T")
 
@@ -42,3 +43,9 @@ async def _last(journal: Journal) -> str:
     if not newest:
         raise RunNotFound("there is no run on record here", "Runs are kept in $OUTRIDER_HOME, or in .outrider here.")
     return newest[0].run
+
+
+def is_live(run: str) -> bool:
+    """Whether a living process owns the run."""
+    found = with_journal(lambda journal: journal.runs(MANY))
+    return any(summary.live for summary in found if summary.run == run)

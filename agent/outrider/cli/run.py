@@ -37,6 +37,8 @@ def command(task: str, instructions: str, name: str, dry_run: bool, **given: Any
 
 
 def _task(given: str) -> str:
+    if given == "-" and not sys.stdin:
+        raise click.UsageError("stdin is closed: there is no task to read")
     try:
         text = sys.stdin.buffer.read().decode() if given == "-" else given
         text.encode()

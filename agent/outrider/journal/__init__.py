@@ -103,6 +103,13 @@ class Journal(Protocol):
         """Put a command into the inbox of a run; returns its id. Raises RunNotFound."""
         ...
 
+    async def pending(self, run: str) -> list[tuple[int, AnyCommand]]:
+        """The commands in the inbox of a run that wait for its owner, oldest first, with their ids; takes none.
+
+        Raises RunNotFound.
+        """
+        ...
+
     async def close(self) -> None:
         """Give back files and threads. Logs still open are flushed and given up."""
         ...

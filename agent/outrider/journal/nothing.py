@@ -52,6 +52,10 @@ class NoJournal:
         """Raises RunNotFound."""
         raise self._none(run)
 
+    async def pending(self, run: str) -> list[tuple[int, AnyCommand]]:
+        """Raises RunNotFound."""
+        raise self._none(run)
+
     async def close(self) -> None:
         """Nothing to close."""
 

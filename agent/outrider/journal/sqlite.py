@@ -126,6 +126,11 @@ class SQLiteJournal:
         body = msgspec.json.encode(command)
         return await self._ask(lambda connection: tables.put(connection, run, body))
 
+    async def pending(self, run: str) -> list[tuple[int, AnyCommand]]:
+        """The commands in the inbox of a run that wait for its owner, oldest first, with their ids; takes none."""
+        rows = await self._ask(lambda connection: tables.pending(connection, run))
+        return [(id, _command(id, body)) for id, body in rows]
+
     async def close(self) -> None:
         """Flush and give up the runs still open, which ends the thread. The journal may be used again."""
         writer = self._writer

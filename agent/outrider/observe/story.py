@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from outrider import events as e
-from outrider.messages import AssistantMessage, Limits, SystemMessage, from_wire
-from outrider.observe.terminal import Lines, call_name, clean, how_to_answer, lines, result_text
+from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire
+from outrider.observe.terminal import Lines, call_name, clean, lines, result_text
 from outrider.result import dollars, figures
 from outrider.state import State
 
@@ -65,6 +65,14 @@ def _run_started(event: e.RunStarted, entry: e.Entry, before: State) -> Lines:
     yield block(event.task)
 
 
+def _message_added(event: e.MessageAdded, entry: e.Entry, before: State) -> Lines:
+    yield ""
+    yield from lines(entry, before)
+    message = from_wire(event.wire)
+    content = message.content if isinstance(message, UserMessage) else None
+    yield block(content if isinstance(content, str) else pretty(event.wire))
+
+
 def _request_sent(event: e.RequestSent, entry: e.Entry, before: State) -> Lines:
     yield ""
     yield from lines(entry, before)
@@ -79,8 +87,8 @@ def _request_failed(event: e.RequestFailed, entry: e.Entry, before: State) -> Li
 
 
 def _replied(event: e.Replied, entry: e.Entry, before: State) -> Lines:
-    by = " · ".join(name for name in (event.provider, event.model) if name)
-    yield from (f"{line} · {by}" for line in lines(entry, before))
+    by = [name for name in dict.fromkeys((event.provider, event.model)) if name]
+    yield from (" · ".join([line, *by]) for line in lines(entry, before))
     message = from_wire(event.wire)
     if not isinstance(message, AssistantMessage):
         return
@@ -119,6 +127,12 @@ def _approval_asked(event: e.ApprovalAsked, entry: e.Entry, before: State) -> Li
     yield block(pretty(event.arguments))
 
 
+def _approval_given(event: e.ApprovalGiven, entry: e.Entry, before: State) -> Lines:
+    yield from lines(entry, before)
+    if event.arguments:
+        yield block(pretty(event.arguments))
+
+
 def _output_rejected(event: e.OutputRejected, entry: e.Entry, before: State) -> Lines:
     work = before.phase == "work" and not event.outcome
     if work:  # the model made no mistake: it worked freely, and is now asked for the form
@@ -142,9 +156,9 @@ def _run_resumed(event: e.RunResumed, entry: e.Entry, before: State) -> Lines:
 
 
 def _run_finished(event: e.RunFinished, entry: e.Entry, before: State) -> Lines:
-    if event.outcome != "finished":
+    if news := lines(entry, before):
         yield ""
-        yield from lines(entry, before)
+        yield from news
     if event.error:
         yield block(event.error)
 
@@ -153,21 +167,20 @@ def _ending(state: State) -> Lines:
     yield ""
     if not state.over:
         yield f"the record ends here: outrider resume {state.run}, unless a process is at it"
-    elif commands := how_to_answer(state):
-        yield "waiting for"
-        yield from (f"  {command}" for command in commands)
     yield f"{state.outcome or 'unfinished'} · {figures(state)}"
 
 
 _STORY: dict[type, Callable[[Any, e.Entry, State], Lines]] = {
     e.RunStarted: _run_started,
     e.RunResumed: _run_resumed,
+    e.MessageAdded: _message_added,
     e.RequestSent: _request_sent,
     e.RequestFailed: _request_failed,
     e.Replied: _replied,
     e.ToolStarted: _tool_started,
     e.ToolFinished: _tool_finished,
     e.ApprovalAsked: _approval_asked,
+    e.ApprovalGiven: _approval_given,
     e.OutputRejected: _output_rejected,
     e.OutputAccepted: _output_accepted,
     e.RunFinished: _run_finished,

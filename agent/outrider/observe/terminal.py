@@ -7,7 +7,7 @@ import msgspec
 
 from outrider import events as e
 from outrider.messages import ToolMessage, from_wire
-from outrider.result import dollars
+from outrider.result import dollars, why_paused
 from outrider.state import State
 
 MOST = 100
@@ -77,12 +77,13 @@ def _run_resumed(event: e.RunResumed, before: State) -> Lines:
 
 
 def _run_paused(event: e.RunPaused, before: State) -> Lines:
-    yield f"paused: {event.reason}"
+    outcome = "interrupted" if event.reason == "interrupted" else "paused"
+    yield f"{outcome}: {why_paused(before, event.reason)}"
     yield from (f"  {command}" for command in how_to_answer(before))
 
 
 def _run_finished(event: e.RunFinished, before: State) -> Lines:
-    if event.outcome != "finished":
+    if event.outcome != "finished" and event.detail != before.detail:  # otherwise the line before has said it
         yield f"{event.outcome}: {short(event.detail, 400)}"
 
 
@@ -97,8 +98,10 @@ def _request_sent(event: e.RequestSent, before: State) -> Lines:
 
 def _request_failed(event: e.RequestFailed, before: State) -> Lines:
     status = f" {event.status}" if event.status else ""
-    then = f"; again in {event.delay:.1f} s" if event.then == "retry" else ""
-    yield f"request {event.number} failed: {event.reason}{status}: {short(event.message, 400)}{then}"
+    message = short(event.message, 400)
+    if event.then == "retry":
+        message = f"{message.removesuffix('.')}; again in {event.delay:.1f} s"
+    yield f"request {event.number} failed: {event.reason}{status}: {message}"
 
 
 def _replied(event: e.Replied, before: State) -> Lines:
