@@ -6,13 +6,15 @@ import sys
 import textwrap
 import threading
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
-from outrider import Agent, Limits, Settings, TextDelta, tool
+from outrider import Agent, Limits, Run, Settings, TextDelta, tool
 from outrider import events as e
 from outrider.journal.sqlite import SQLiteJournal
+from outrider.run import Reader
 from outrider.state import State
 from outrider.testing.fake import FakeOpenRouter, FakeReply
 from outrider.testing.scripted import Calls, ScriptedModel
@@ -313,3 +315,128 @@ async def test_a_typed_answer_over_the_wire_takes_the_answer_phase(journal: SQLi
     assert ["response_format" in body for body in bodies] == [False, False, True]
     assert [body["reasoning"]["enabled"] for body in bodies] == [True, True, False]
     assert str(result.cost) == "0.0003"
+
+
+@pytest.mark.parametrize("repeat", ["with_key", "never"])
+async def test_a_stop_before_the_first_step_of_a_call_leaves_no_doubt(
+    journal: SQLiteJournal, repeat: Literal["with_key", "never"]
+) -> None:
+    ran: list[str] = []
+
+    @tool(effect="write", repeat=repeat)
+    async def pay() -> str:
+        """Pay."""
+        ran.append("paid")
+        return "paid"
+
+    agent = Agent(ScriptedModel([Calls(("pay", {})), "done"]), tools=[pay], journal=journal)
+    async with agent.stream("go") as run:
+        async for event in run:
+            if isinstance(event, e.ToolStarted):
+                break  # its flush is under way: nothing has begun
+    assert (await run.result()).outcome == "paused"
+    resumed = await agent.resume(run.id)
+    assert (resumed.output, ran) == ("done", ["paid"])
+
+
+async def test_a_stop_before_a_request_has_left_costs_nothing(journal: SQLiteJournal) -> None:
+    model = ScriptedModel(["done"])
+    agent = Agent(model, journal=journal)
+    async with agent.stream("go") as run:
+        async for event in run:
+            if isinstance(event, e.RequestSent):
+                break
+    paused = await run.result()
+    assert (paused.outcome, paused.state.requests_in_doubt, len(model.requests)) == ("paused", 0, 0)
+    assert (await agent.resume(run.id)).output == "done"
+
+
+async def test_a_sync_write_that_ends_just_after_the_stop_is_on_record(journal: SQLiteJournal) -> None:
+    begun, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    @tool(effect="write")
+    def pay() -> str:
+        """Pay."""
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(WATCHDOG)
+        return "paid"
+
+    agent = Agent(ScriptedModel([Calls(("pay", {})), "done"]), tools=[pay], journal=journal)
+    async with agent.stream("go") as run:
+        await asyncio.wait_for(begun.wait(), WATCHDOG)
+        run.stop()
+        go_on.set()
+        result = await asyncio.wait_for(run.result(), WATCHDOG)
+    done = [entry.event for entry in await journal.read(run.id) if isinstance(entry.event, e.ToolFinished)]
+    assert (result.state.paused, [event.ok for event in done]) == ("stopped", [True])
+    assert (await agent.resume(run.id)).output == "done"
+
+
+async def test_a_stop_does_not_lose_an_accepted_answer(journal: SQLiteJournal) -> None:
+    going: list[Run[str]] = []
+
+    def stop(entry: e.Entry) -> None:
+        if isinstance(entry.event, e.OutputAccepted):
+            going[0].stop()
+
+    agent = Agent(ScriptedModel(["done"]), journal=journal, observers=[stop])
+    async with agent.stream("go") as run:
+        going.append(run)
+        result = await run.result()
+    assert (result.outcome, result.output) == ("finished", "done")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, BaseException, asyncio.CancelledError])
+async def test_nothing_that_a_tool_raises_ends_the_run(error: type[BaseException], journal: SQLiteJournal) -> None:
+    @tool(effect="read")
+    def in_thread() -> str:
+        """Raise."""
+        raise error
+
+    @tool(effect="read")
+    async def on_loop() -> str:
+        """Raise."""
+        raise error
+
+    @tool(effect="read")
+    async def cancels_itself() -> str:
+        """Cancel."""
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+        return ""
+
+    calls = Calls(("in_thread", {}), ("on_loop", {}), ("cancels_itself", {}))
+    agent = Agent(ScriptedModel([calls, "done"]), tools=[in_thread, on_loop, cancels_itself], journal=journal)
+    result = await asyncio.wait_for(agent.run("go"), WATCHDOG)
+    assert result.output == "done"
+    assert str(result.messages).count("failed with") == 3
+
+
+async def test_a_validator_that_fails_is_told_to_the_model_and_does_not_end_the_run() -> None:
+    def strange(value: int) -> int:
+        return {1: 1}[value]
+
+    @tool(effect="read")
+    def act(number: Annotated[int, AfterValidator(strange)]) -> str:
+        """Act."""
+        return "acted"
+
+    model = ScriptedModel([Calls(("act", {"number": 5})), "done"])
+    result = await Agent(model, tools=[act], journal=None).run("go")
+    assert result.output == "done"
+    assert "a validator failed with KeyError" in str(result.messages)
+
+
+async def test_text_that_nobody_reads_is_kept_once() -> None:
+    """Each delta that waits is kept as it is; joining them when they are read costs one pass."""
+    pieces = 20_000
+    reader = Reader()
+    for number in range(pieces):
+        reader.put(e.TextDelta(1, f"{number} "))
+    reader.end()
+    (event,) = [event async for event in reader]
+    assert isinstance(event, e.TextDelta)
+    assert event.text.split() == [str(number) for number in range(pieces)]

@@ -65,10 +65,10 @@ async def loop(state: State, parts: Parts) -> None:
     while not state.over:
         async for event in parts.heard():
             await parts.record(event)
-        if parts.stop.reason:
-            await land(state, parts)
-        elif state.ending:
+        if state.ending:
             await parts.record(e.RunFinished(state.ending, state.accepted or e.NOTHING, state.detail))
+        elif parts.stop.reason:
+            await land(state, parts)
         elif state.owed_calls():
             await act(state, parts)
         elif state.unjudged:
@@ -83,7 +83,13 @@ async def act(state: State, parts: Parts) -> None:
     for event in plan.events:
         await parts.record(event)
     if plan.ready:
+        if parts.stop.reason:
+            return
         await parts.record(e.ToolStarted(tuple(call.intent for call in plan.ready)))
+        if parts.stop.reason:  # during the flush: none has begun, so there is nothing to doubt
+            for call in plan.ready:
+                await parts.record(e.ToolInDoubt(call.intent.call, "stopped", "again"))
+            return
         await parts.stop.beside(parts.toolbox.run(plan.ready, parts.record))
     elif not plan.events:
         doubt = any(call.status == "doubt" for call in state.owed_calls())
@@ -104,6 +110,9 @@ async def ask(state: State, parts: Parts) -> None:
     wanted = Ask(phase, state.run, tools if phase == "work" else None, parts.output.format(phase))
     sent, request = parts.composer.next(state, wanted, parts.live)
     await parts.record(sent)
+    if parts.stop.reason:  # during the flush: it has not left, and costs nothing
+        await parts.record(e.RequestFailed(sent.number, "stopped", "stopped before the request left", "retry"))
+        return
 
     async def receive() -> None:
         async with aclosing(parts.composer.model.ask(request)) as answer:
@@ -122,7 +131,6 @@ async def land(state: State, parts: Parts) -> None:
         case "seconds":
             used = state.seconds + max(0.0, parts.now() - state.last_at)
             await parts.record(e.LimitReached("seconds", f"{used:.1f}", f"{state.limits.seconds:g}"))
-            await parts.record(e.RunFinished("limit", detail=state.detail))
         case "interrupted":
             await parts.record(e.RunPaused("interrupted"))
         case _:

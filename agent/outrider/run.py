@@ -37,20 +37,22 @@ _LISTED = (e.RunStarted, e.RunResumed, e.RequestSent, e.RunPaused, e.RunFinished
 
 
 class Reader:
-    """One watcher's queue. Durable events wait their turn; deltas that wait are melted into one."""
+    """One watcher's queue. Durable events wait their turn; deltas that wait are handed out as one."""
 
     def __init__(self) -> None:
-        self._events: deque[e.Durable | e.Live] = deque()
+        self._events: deque[e.Durable | list[e.Live]] = deque()
         self._ready = asyncio.Event()
         self._ended = False
 
     def put(self, event: e.Durable | e.Live) -> None:
         """Add an event. Never waits."""
         last = self._events[-1] if self._events else None
-        if isinstance(event, e.Delta) and isinstance(last, e.Delta) and _same_stream(last, event):
-            self._events[-1] = msgspec.structs.replace(last, text=last.text + event.text)
-        else:
+        if not isinstance(event, e.TextDelta | e.ReasoningDelta | e.ArgumentsDelta):
             self._events.append(event)
+        elif isinstance(last, list) and _same_stream(last[0], event):
+            last.append(event)
+        else:
+            self._events.append([event])
         self._ready.set()
 
     def end(self) -> None:
@@ -61,14 +63,17 @@ class Reader:
     async def __aiter__(self) -> AsyncIterator[e.Durable | e.Live]:
         while True:
             while self._events:
-                yield self._events.popleft()
+                event = self._events.popleft()
+                if isinstance(event, list):
+                    event = msgspec.structs.replace(event[0], text="".join(delta.text for delta in event))
+                yield event
             if self._ended:
                 return
             self._ready.clear()
             await self._ready.wait()
 
 
-def _same_stream(one: e.Delta, other: e.Delta) -> bool:
+def _same_stream(one: e.Live, other: e.Live) -> bool:
     same = type(one) is type(other) and one.number == other.number
     return same and getattr(one, "index", 0) == getattr(other, "index", 0)
 
@@ -126,6 +131,7 @@ class Run(Generic[Out]):
         return await asyncio.shield(self._task)
 
     async def __aiter__(self) -> AsyncIterator[e.Durable | e.Live]:
+        """The run's events, each handed out once: iterate in one place, and forward from there."""
         async for event in self._reader:
             yield event
 

@@ -83,16 +83,22 @@ class Toolbox:
     # ------------------------------------------------------------------------------------------ plan
 
     def plan(self, state: State) -> Plan:
-        """What each owed call needs next. Pure: nothing runs and nothing changes."""
+        """What each owed call needs next, up to a call that runs alone. Pure: nothing runs and nothing changes."""
         events: list[e.Durable] = []
         ready: list[Ready] = []
         for call in state.owed_calls():
+            if ready and (ready[-1].tool.alone or self._alone(call)):
+                break  # the rest is judged when these have run, by the state that they leave
             step = self._step(call, state)
             if isinstance(step, Ready):
                 ready.append(step)
             elif step:
                 events.append(step)
-        return Plan(tuple(events), tuple(_up_to_barrier(ready)))
+        return Plan(tuple(events), tuple(ready))
+
+    def _alone(self, call: Call) -> bool:
+        tool = self._tools.get(call.call.name)
+        return tool is not None and tool.alone and not call.waiting
 
     def _step(self, call: Call, state: State) -> Ready | e.Durable | None:
         if call.waiting:
@@ -103,6 +109,8 @@ class Toolbox:
         match call.status:
             case "new" if not self._on_offer(tool, state):
                 return self._unknown(call.call, state)
+            case "new" if _beyond(call, state):
+                return _refusal(call.call, say("call_over_limit", limit=state.limits.tool_calls))
             case "new":
                 return self._judge(call, tool, state)
             case "allowed" if call.arguments is not None:
@@ -163,8 +171,11 @@ class Toolbox:
                 if not task.done() or task.cancelled():
                     await record(_doubt(_named(call), call.intent, call.tool, "stopped"))
             raise
-        for task in tasks:
-            task.result()  # tools never raise here; an error of the record does
+        for task, call in tasks.items():
+            if task.cancelled():  # by the tool itself
+                await record(_failure(call, "CancelledError", "the tool cancelled its own task"))
+            else:
+                task.result()  # tools never raise here; an error of the record does
 
     async def _run_one(self, call: Ready, record: Record) -> None:
         limit = asyncio.timeout(call.tool.timeout)
@@ -177,7 +188,9 @@ class Toolbox:
             finished = _failure(call, "CancelledError", traceback.format_exc())
         except ToolError as error:
             finished = _result(call, str(error), ok=False, error=traceback.format_exc())
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a tool raises is told to the model
+        except GeneratorExit:
+            raise  # not of the tool: its task is thrown away
+        except BaseException as error:  # noqa: BLE001 - whatever a tool raises is told to the model
             if limit.expired():
                 await record(_doubt(_named(call), call.intent, call.tool, "timeout"))
                 return
@@ -196,6 +209,10 @@ class Toolbox:
             try:
                 return await asyncio.shield(future)
             except asyncio.CancelledError:  # the thread runs on, and what it brings is still worth knowing
+                if not limit.expired():
+                    await asyncio.wait([future], timeout=GRACE_SECONDS / 2)
+                if future.done():
+                    return future.result()
                 future.add_done_callback(lambda done: self._record_late(call, done, record))
                 raise
 
@@ -204,7 +221,7 @@ class Toolbox:
             return
         try:
             finished = _result(call, call.tool.render(done.result()))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - as in _run_one: it belongs into the record
+        except BaseException as error:  # noqa: BLE001 - as in _run_one: it belongs into the record
             finished = _failure(call, type(error).__name__, traceback.format_exc())
         task = asyncio.ensure_future(_swallow(record(msgspec.structs.replace(finished, late=True))))
         self._late.add(task)
@@ -219,16 +236,16 @@ async def _swallow(work: Awaitable[None]) -> None:
         return
 
 
+def _beyond(call: Call, state: State) -> bool:
+    """Whether this call is one more than the run may make."""
+    if state.limits.tool_calls is None:
+        return False
+    before = state.tool_calls - len(state.calls)
+    return before + list(state.calls).index(call.call.id) >= state.limits.tool_calls
+
+
 def _named(call: Ready) -> ToolCall:
     return ToolCall(call.intent.call, call.wire_id, call.tool.name, "")
-
-
-def _up_to_barrier(ready: list[Ready]) -> list[Ready]:
-    """A tool marked ``alone`` runs alone: what comes before it first, what comes after it later."""
-    for index, call in enumerate(ready):
-        if call.tool.alone:
-            return ready[:index] or ready[:1]
-    return ready
 
 
 def _doubt(

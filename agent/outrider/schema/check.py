@@ -130,19 +130,19 @@ class TypeChecker(Generic[T]):
             return self._adapter.validate_json(bytes(text) if isinstance(text, Raw) else text)
         except ValidationError as error:
             return Mismatch(explain(error, instance))
+        except Exception as error:  # noqa: BLE001 - a validator of the user's own that fails on what a model wrote
+            return Mismatch((f"could not be checked: a validator failed with {type(error).__name__}",))
 
     def _canonical(self, value: T, instance: Any) -> Raw:
         """The JSON of the value or, where that does not lead back to it, of what was written.
 
         Secrets, NaN and validators that change what they see are such cases.
         """
-        from pydantic_core import PydanticSerializationError, ValidationError
-
         try:
             dumped = self._adapter.dump_json(value, by_alias=True, round_trip=True, warnings=False)
             if self._adapter.validate_json(dumped) == value:
                 return _compact(msgspec.json.decode(dumped))
-        except (PydanticSerializationError, ValidationError):
+        except Exception:  # noqa: BLE001 - the user's serializers and validators may raise anything
             pass
         return _compact(instance)
 
