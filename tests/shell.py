@@ -6,10 +6,14 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from outrider import cli
 from outrider.testing.fake import FakeOpenRouter, FakeReply
 
 ROOT = Path(__file__).parents[1]
@@ -121,6 +125,28 @@ def end(process: "subprocess.Popen[str]", stdin: str = "") -> Done:
     finally:
         process.kill()
     return Done(process.returncode, out, err)
+
+
+Say = Callable[..., tuple[int, str, str]]
+"""The command line inside this process: takes its arguments; gives the exit code, stdout and stderr."""
+
+
+def say_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """The command line in a folder of its own, for what needs no process of its own."""
+    for name in ("OUTRIDER_MODEL", "OUTRIDER_BASE_URL", "OUTRIDER_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OUTRIDER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("OPENROUTER_API_KEY", "key-for-tests")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+
+    def said(*args: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(args)
+        out, err = capsys.readouterr()
+        return int(str(ended.value.code)), out, err
+
+    return said
 
 
 def weather_call() -> FakeReply:

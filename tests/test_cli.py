@@ -122,6 +122,7 @@ def test_a_signal_stops_the_run_and_the_command_shown_resumes_it(outrider: Shell
     process.send_signal(number)
     done = end(process)
     assert (done.code, done.out) == (code, "")
+    assert f"{'interrupted' if code == 130 else 'paused'}: it was stopped and can be resumed\n" in done.err
     again = outrider(*done.resume)
     assert (again.code, again.out) == (0, "Hello.\n")
 
@@ -144,6 +145,8 @@ def test_a_limit_met_says_the_command_that_goes_on(outrider: Shell) -> None:
     done = outrider("run", "How warm?", "-t", "app:weather", "--max-turns", "1")
     assert done.code == 4
     assert done.resume[2:] == ["-t", "app:weather", "--max-turns", "2"]
+    assert done.err.count("limit turns reached: 1 of 1") == 1
+    assert done.err.count("limit") == 2  # the other one is the outcome
     again = outrider(*done.resume)
     assert (again.code, again.out) == (0, "Warm.\n")
     assert outrider(*done.resume[:2]).out == "Warm.\n"  # finished: the answer again, no flags needed
@@ -153,7 +156,7 @@ def test_a_killed_run_goes_on_in_another_process(outrider: Shell) -> None:
     outrider.server.add(FakeReply(calls=[("look", {})]), "Seen.", "Vu.")
     killed = outrider("run", "Look", "-t", "app:look", "--instructions", "Be short.", DIE="1")
     assert killed.code == -signal.SIGKILL
-    assert re.search(r"\w+ .* unfinished +\? .* Look\n$", outrider("runs").out)
+    assert re.search(r"\w+ .* unfinished +0 +\? +Look\n$", outrider("runs").out)
     assert "outrider resume" in outrider("show", "last").out
     done = outrider("resume", "last", "-t", "app:look")
     assert (done.code, done.out) == (0, "Seen.\n")
@@ -167,7 +170,7 @@ def test_consent_is_given_in_another_process(outrider: Shell) -> None:
     outrider.server.add(pay_call(), "Paid.")
     paused = outrider("run", "Pay 3", "-t", "app:pay", "--approve", "writes")
     run = paused.resume[1]
-    assert f"  outrider approve {run} {run}:1:0\n" in paused.err
+    assert f"paused: it waits for consent to pay ({run}:1:0)\n  outrider approve {run} {run}:1:0\n" in paused.err
     waiting = outrider("approve", run[:6])
     assert '"amount": 3' in waiting.out
     assert outrider("approve", run, "1:0", "--arguments", '{"amount": 2}').code == 0

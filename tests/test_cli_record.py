@@ -4,19 +4,20 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from outrider import cli
-from outrider.cli.flags import Flags
-from outrider.messages import Effect
+from outrider.cli.flags import Flags, resume_command
+from outrider.local import weights
+from outrider.messages import Effect, Limits, Usage
 from outrider.policy import Proposed
 from outrider.state import State
 from outrider.testing.fake import FakeOpenRouter, FakeReply
-from shell import FORECAST, PATIENCE, ROOT, Shell, end, weather_call
+from shell import FORECAST, PATIENCE, ROOT, Say, Shell, end, say_here, weather_call
 
 
 @pytest.fixture
@@ -90,26 +91,18 @@ def test_a_closed_stdout_is_no_traceback(outrider: Shell) -> None:
     assert "stdout was closed" in done.err
 
 
-Say = Callable[..., tuple[int, str, str]]
+def test_a_stdout_closed_by_the_shell_is_one_line_and_nothing_is_begun(outrider: Shell) -> None:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "outrider.cli", "run", "Hi"]
+    done = subprocess.run(command, cwd=outrider.work, env=outrider.env, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1, "outrider: stdout is closed\n  To throw the answer away: > /dev/null\n"
+    )  # fmt: skip
+    assert not outrider.server.requests
 
 
 @pytest.fixture
 def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
-    """The command line inside this process, for what needs no process of its own."""
-    for name in ("OUTRIDER_MODEL", "OUTRIDER_BASE_URL", "OUTRIDER_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("OUTRIDER_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("OPENROUTER_API_KEY", "key-for-tests")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-
-    def said(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(args)
-        out, err = capsys.readouterr()
-        return int(str(ended.value.code)), out, err
-
-    return said
+    return say_here(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +165,71 @@ def test_local_says_what_is_missing(say: Say, tmp_path: Path, monkeypatch: pytes
     assert code == 1
     assert "outrider local pull" in out
     assert not (tmp_path / "cache").exists()
+
+
+def test_local_says_how_to_get_what_runs_the_weights(say: Say, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def no_spec(name: str) -> None:
+        """Nothing is installed."""
+
+    def pulled(progress: object) -> Path:
+        return tmp_path / "weights.gguf"
+
+    monkeypatch.setattr("outrider.cli.local.find_spec", no_spec)
+    monkeypatch.setattr(weights, "pull", pulled)
+    told = "missing: pip install 'outrider[local]'\n"
+    assert told in say("local")[1]
+    code, out, err = say("local", "pull")
+    assert (code, out) == (0, f"{tmp_path / 'weights.gguf'}\n")
+    assert told in err.replace(" is missing", " missing")
+
+
+OWN_TOOLS = """
+from pathlib import Path
+from outrider import tool
+
+@tool(effect="read")
+def weather(city: str) -> str:
+    \"\"\"Tomorrow's weather for a city.\"\"\"
+    return city
+
+def _hidden(): ...
+ALL = [weather]
+"""
+
+
+def test_a_module_of_the_folder_says_how_its_tools_are_named(
+    say: Say, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "my_own_tools.py").write_text(OWN_TOOLS)
+    monkeypatch.setitem(sys.modules, "my_own_tools", None)  # put back afterwards
+    monkeypatch.delitem(sys.modules, "my_own_tools")
+    for name in ("my_own_tools", "my_own_tools.py"):
+        assert "my_own_tools is a module here: write my_own_tools:NAME" in say("run", "x", "-t", name)[2]
+    assert "It has: ALL, weather.\n" in say("run", "x", "-t", "my_own_tools:nope")[2]
+
+
+def test_help_names_the_installed_tools(say: Say) -> None:
+    assert "calculator, files" in " ".join(say("run", "--help")[1].split())
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit", "flags"),
+    [
+        (Limits(turns=0), "turns", "--max-turns 6"),
+        (Limits(turns=3), "turns", "--max-turns 6"),
+        (Limits(tokens=10), "tokens", "--max-tokens 4000000"),
+        (Limits(seconds=0.5), "seconds", "--max-seconds 15"),
+        (Limits(dollars=Decimal("0.0001")), "dollars", "--max-dollars 0.05"),
+        (Limits(dollars=Decimal(10)), "dollars", "--max-dollars 20"),
+        (Limits(tool_calls=0), "tool_calls", "--max-tool-calls 1"),
+    ],
+)
+def test_the_limit_to_go_on_with_is_above_what_was_used(limits: Limits, limit: str, flags: str) -> None:
+    used = Usage(2_000_000, cost=Decimal("0.025"))
+    state = State(
+        limits=limits, turns=3, usage=used, seconds=7.2, outcome="limit", detail=f"limit {limit} reached: ..."
+    )
+    assert resume_command("7f3k", Flags(), state) == f"outrider resume 7f3k {flags}"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from structlog.testing import CapturingLogger
 
 from outrider import Agent, tool
-from outrider.events import Entry
+from outrider.events import ApprovalGiven, Entry, MessageAdded, Replied, RequestFailed, RunStarted
+from outrider.messages import AssistantMessage, Limits, Usage, UserMessage, to_wire
 from outrider.observe.logs import log_events
 from outrider.observe.story import story
 from outrider.observe.terminal import call_text, clean, lines, short
@@ -58,6 +60,39 @@ async def test_lines_and_story_tell_a_run_and_any_beginning_of_it() -> None:
     for length in range(len(entries)):
         assert "unfinished" in list(story(entries[:length]))[-1]
     assert list(story(entries))[-1].startswith("finished · 2 requests · 1 tool call")
+
+
+async def test_a_story_shows_what_a_person_said_and_the_arguments_put_in_place() -> None:
+    entries = [
+        Entry(1, 0.0, RunStarted("r", "task", "agent", "local", (), Limits())),
+        Entry(2, 0.0, MessageAdded(to_wire(UserMessage("In French,\nplease")), "user")),
+        Entry(3, 0.0, Replied(1, to_wire(AssistantMessage("Vu.")), "stop", Usage(), "local", "local")),
+        Entry(4, 0.0, ApprovalGiven("r:1:0", 3, True, "cli", Raw(b'{"amount":2}'))),
+    ]
+    told = "\n".join(story(entries))
+    assert "a message from user\n    In French,\n    please\n" in told
+    assert "allowed by cli, with other arguments\n    {\n" in told
+    assert '"amount": 2' in told
+    assert "cost unknown · local\n" in told
+
+
+def test_a_failure_that_is_tried_again_is_one_sentence() -> None:
+    failed = RequestFailed(1, "overloaded", "The server is overloaded.", "retry", 503, 0.5)
+    (line,) = lines(Entry(1, 0.0, failed), State())
+    assert line == "request 1 failed: overloaded 503: The server is overloaded; again in 0.5 s"
+
+
+async def test_how_a_run_ends_is_said_once() -> None:
+    for script, reason in (([], "the script has 0 replies"), ([Calls(("weather", {"city": "P"}))], "limit turns")):
+        state, told = State(), list[str]()
+
+        def watch(entry: Entry, state: State = state, told: list[str] = told) -> None:
+            told.extend(lines(entry, state))
+            state.add(entry)
+
+        limits = Limits(turns=1)
+        await Agent(ScriptedModel(script), tools=[weather], limits=limits, journal=None, observers=[watch]).run("x")
+        assert sum(reason in line for line in told) == 1
 
 
 async def test_a_long_text_is_cut_and_says_so() -> None:
