@@ -184,7 +184,10 @@ async def test_a_cancel_stops_the_run_which_can_go_on(shop: Shop) -> None:
 
 async def test_word_on_a_call_that_is_not_in_doubt_is_refused(shop: Shop) -> None:
     result, answer = await shop.waiting()
-    await shop.agent.settle(result.run, answer.call, "paid, trust me")
+    with pytest.raises(SetupError, match="that is in doubt") as caught:
+        await shop.agent.settle(result.run, answer.call, "paid, trust me")
+    assert caught.value.hint == "In doubt: none."
+    await shop.agent.journal.tell(result.run, e.Settle("api", answer.call, 0, "paid, trust me"))  # from elsewhere
     result = await shop.agent.resume(result.run)
     assert (result.outcome, shop.paid) == ("paused", [])
     assert await shop.refused(result.run) == [f"call {answer.call} is not in doubt"]

@@ -42,12 +42,12 @@ def none(**but: Any) -> Limits:
     ("limits", "name", "requests"),
     [
         (none(turns=2), "turns", 2),
-        (none(tool_calls=3), "tool_calls", 3),
+        (none(tool_calls=3), "tool_calls", 4),  # the fourth call is refused, and then nothing more is asked
         (none(tokens=111), "tokens", 2),  # each scripted reply has 110 tokens
         (none(tokens=110), "tokens", 1),
         (none(dollars="0.002"), "dollars", 2),  # and costs 0.001 dollars
         (none(dollars="0.0021"), "dollars", 3),
-        (none(dollars=0), "dollars", 1),  # nothing may be spent: the first bill is the last
+        (none(dollars=0), "dollars", 0),
         (none(turns=0), "turns", 0),
         (none(seconds=0.0), "seconds", 0),
     ],
@@ -65,10 +65,25 @@ async def test_a_limit_is_checked_before_each_request(limits: Limits, name: str,
     assert isinstance(caught.value, NoOutput)
 
 
-async def test_no_dollars_are_enough_for_a_model_that_costs_nothing() -> None:
+async def test_a_model_that_costs_nothing_needs_hardly_any_dollars() -> None:
     model = ScriptedModel([LOOK, "free"], cost="0")
-    result = await Agent(model, tools=[look], limits=Limits(dollars=Decimal(0)), journal=None).run("go")
-    assert (result.outcome, result.output) == ("finished", "free")
+    result = await Agent(model, tools=[look], limits=Limits(dollars="0.000001"), journal=None).run("go")
+    assert (result.outcome, result.output, result.cost) == ("finished", "free", Decimal(0))
+
+
+async def test_a_run_that_sent_nothing_has_cost_nothing() -> None:
+    result = await Agent(ScriptedModel([]), limits=Limits(turns=0), journal=None).run("go")
+    assert result.cost == Decimal(0)
+    assert "$0.00" in str(result)
+    assert "unknown" not in str(result)
+
+
+@pytest.mark.parametrize(("billed", "cost"), [("unknown", None), ("no", Decimal(0))])
+async def test_a_request_that_may_have_been_billed_has_an_unknown_cost(billed: Any, cost: Decimal | None) -> None:
+    model = ScriptedModel([e.RequestFailed(0, "timeout", "no answer", "stop", billed=billed)])
+    result = await Agent(model, journal=None).run("go")
+    assert result.cost == cost
+    assert ("cost unknown" in str(result)) == (cost is None)
 
 
 async def test_the_last_reply_within_a_limit_is_judged_before_the_limit_counts() -> None:
@@ -163,3 +178,21 @@ async def test_seconds_stop_what_is_under_way_and_the_run_can_go_on(journal: SQL
     mended.set()
     result = await asyncio.wait_for(agent.resume(result.run, limits=none(seconds=WATCHDOG)), WATCHDOG)
     assert result.outcome == "finished"
+
+
+async def test_no_more_calls_are_run_than_the_limit_says_and_the_model_may_still_answer() -> None:
+    ran: list[int] = []
+
+    @tool(effect="read")
+    def count(number: int) -> str:
+        """Count."""
+        ran.append(number)
+        return "counted"
+
+    three = Calls(("count", {"number": 1}), ("count", {"number": 2}), ("count", {"number": 3}))
+    model = ScriptedModel([three, "done"])
+    result = await Agent(model, tools=[count], limits=Limits(tool_calls=2), journal=None).run("go")
+    assert (result.outcome, sorted(ran)) == ("limit", [1, 2])
+    assert "the limit of 2 tool calls is reached" in str(result.messages)
+    enough = await Agent(model, tools=[count], limits=Limits(tool_calls=3), journal=None).run("go")
+    assert enough.output == "done"

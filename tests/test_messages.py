@@ -109,10 +109,34 @@ def test_usages_add_up(one: Usage, two: Usage, three: Usage) -> None:
 
 
 def test_limits_are_exact_and_checked() -> None:
-    assert Limits(dollars=0.1).dollars == Decimal("0.1")  # type: ignore[arg-type]
-    for wrong in ({"turns": -1}, {"dollars": -0.5}, {"seconds": float("nan")}, {"dollars": float("nan")}):
-        with pytest.raises(SetupError, match=r"limit (turns|dollars|seconds) is"):
-            Limits(**wrong)  # type: ignore[arg-type]
+    assert Limits(dollars=0.1).dollars == Limits(dollars="0.1").dollars == Decimal("0.1")
+    assert Limits(dollars=2).dollars == 2
+    assert Limits(seconds=3).seconds == 3
+
+
+@pytest.mark.parametrize("limit", ["turns", "tool_calls", "tokens", "seconds", "dollars"])
+@pytest.mark.parametrize("value", [-1, -0.5, True, "many", float("nan"), float("inf"), Decimal("nan"), [1], ()])
+def test_what_is_no_limit_is_refused(limit: str, value: Any) -> None:
+    with pytest.raises(SetupError, match=f"limit {limit} is ") as caught:
+        Limits(**{limit: value})
+    assert repr(value) in caught.value.message
+    assert "None for no limit" in caught.value.hint
+
+
+@pytest.mark.parametrize("wrong", [{"turns": "5"}, {"turns": 1.5}, {"tokens": Decimal(5)}, {"seconds": "5"}])
+def test_limits_are_numbers_of_their_kind(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SetupError, match="Give a"):
+        Limits(**wrong)
+
+
+def test_limits_on_record_do_not_change_with_the_defaults() -> None:
+    assert json.loads(msgspec.json.encode(Limits())) == {
+        "turns": 25,
+        "tool_calls": None,
+        "tokens": None,
+        "seconds": 600.0,
+        "dollars": "1",
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from outrider import Agent, Context, JournalError, Limits, ask_before, tool
+from outrider import Agent, Context, JournalError, Limits, SetupError, ask_before, tool
 from outrider import events as e
 from outrider.errors import RunBusy, RunNotFound
 from outrider.journal.sqlite import SQLiteJournal
@@ -124,7 +124,7 @@ async def test_a_resume_that_cannot_begin_gives_the_run_up(journal: SQLiteJourna
         journal=journal,
     )
     run = (await agent.run("go", deps="Ada")).run
-    with pytest.raises(AttributeError):
+    with pytest.raises(SetupError, match="deps_type is str"):
         await agent.resume(run)  # without the dependencies
     assert (await agent.resume(run, deps="Ada")).outcome == "paused", "and not: the run is busy"
 

@@ -1,11 +1,14 @@
 """What Outrider offers for tests, tested."""
 
 import socket
+import textwrap
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from outrider import Agent
-from outrider.testing import Calls, NetworkBlocked, ScriptedModel, only_loopback
+from outrider import Agent, Settings, SetupError, testing, tool
+from outrider.testing import Calls, FakeOpenRouter, NetworkBlocked, ScriptedModel, only_loopback
 
 pytestmark = pytest.mark.anyio
 
@@ -40,3 +43,46 @@ async def test_scripted_calls_may_be_wrong_on_purpose() -> None:
 def test_every_test_runs_behind_the_guard() -> None:
     with pytest.raises(NetworkBlocked):
         socket.getaddrinfo("example.org", 80)
+
+
+async def test_the_bodies_of_a_scripted_model_are_what_was_asked() -> None:
+    model = ScriptedModel(["Hello."])
+    await Agent(model, instructions="Be brief.", journal=None).run("go")
+    (body,) = model.bodies
+    assert [message["content"] for message in body["messages"]] == ["Be brief.", "go"]
+
+
+wrong: Any = "hello"
+
+
+@pytest.mark.parametrize(
+    ("make", "hint"),
+    [
+        (lambda: ScriptedModel(wrong), "ScriptedModel([...])"),
+        (lambda: ScriptedModel(Calls(("add", {}))), "ScriptedModel([...])"),  # type: ignore[arg-type]
+        (lambda: FakeOpenRouter(wrong), "FakeOpenRouter([...])"),
+        (lambda: FakeOpenRouter(testing.FakeReply()), "FakeOpenRouter([...])"),  # type: ignore[arg-type]
+        (lambda: Calls("add", {"a": 1}), 'Calls(("add", {"a": 1})'),  # type: ignore[arg-type]
+        (lambda: Calls("ab"), 'Calls(("add", {"a": 1})'),  # type: ignore[arg-type]
+    ],
+)
+def test_a_script_that_is_none_is_refused(make: Callable[[], object], hint: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        make()
+    assert hint in caught.value.hint
+
+
+def test_the_examples_in_the_docstring_are_tests_that_pass() -> None:
+    @tool(effect="read")
+    def add(a: int, b: int) -> int:
+        """Add."""
+        return a + b
+
+    text = testing.__doc__ or ""
+    code = "\n".join(line for line in text.splitlines() if line.startswith("    "))
+    names: dict[str, Any] = {**vars(testing), "Agent": Agent, "Settings": Settings, "add": add}
+    exec(textwrap.dedent(code), names)
+    tests = [value for name, value in names.items() if name.startswith("test_")]
+    assert len(tests) == 2
+    for each in tests:
+        each()

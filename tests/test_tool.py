@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from outrider.errors import SetupError
 from outrider.schema import Checked
@@ -618,3 +619,92 @@ def test_results_without_json_are_an_error_that_names_the_type(value: object) ->
 
 def test_raw_is_taken_for_arguments() -> None:
     assert weather.invoke(Raw(b'{"city":"Rome"}'), HERE) == "Rome 1 C"
+
+
+# -------------------------------------------------------------------------------------- what makes no sense
+
+
+def default_of(default: Any, hint: Any) -> Callable[..., str]:
+    def plan(a: int, b: Any = default) -> str:
+        """Plan."""
+        return f"{a} {b}"
+
+    plan.__annotations__["b"] = hint
+    return plan
+
+
+MARK = object()
+
+
+@pytest.mark.parametrize(
+    ("default", "hint"),
+    [
+        ("x", int),
+        (None, str),
+        (3, Literal["C", "F"]),
+        (0, Annotated[int, Field(ge=1)]),
+        (["x"], list[int]),
+        ({"count": 1}, Item),
+    ],
+)
+def test_a_default_that_does_not_fit_its_hint_is_refused(default: Any, hint: Any) -> None:
+    with pytest.raises(SetupError, match="plan: the default of parameter 'b' does not fit its hint: ") as caught:
+        tool(default_of(default, hint))
+    assert "b: ... | None = None" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("default", "hint"),
+    [
+        (None, str | None),
+        (1, float),
+        (True, bool),
+        ((), list[int]),
+        (frozenset({1}), frozenset[int]),
+        ("C", Literal["C", "F"]),
+        (Size.SMALL, Size),
+        (Item(name="tea"), Item),
+        (Decimal("1.50"), Decimal),
+        (date(2024, 1, 2), date),
+        (float("inf"), float),
+        (float("inf"), float | None),
+        (SecretStr("hunter2"), SecretStr),
+        (b"\xff", bytes),
+        (Path("here"), Path),
+        (MARK, int),
+        ({"a": [1]}, Any),
+    ],
+)
+def test_a_default_that_fits_is_the_functions_own(default: Any, hint: Any) -> None:
+    made = tool(default_of(default, hint))
+    assert made.bind('{"a": 1}', HERE) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": ""}, "weather: name is ''"),
+        ({"name": "  "}, "weather: name is '  '"),
+        ({"name": 3}, "weather: name is 3"),
+        ({"parameters": 3}, "weather: with parameters= it must have one parameter"),
+        ({"timeout": "5"}, "weather: timeout is '5'"),
+        ({"max_result": None}, "weather: max_result is None"),
+        ({"approve": "yes"}, "weather: approve is 'yes'"),
+        ({"sinks": "city"}, "weather: sinks is 'city'"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_names_the_function(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SetupError) as caught:
+        tool(weather.function, **options)
+    assert message in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("parameters", [3, "Order", {"type": "nonsense"}, {"type": "object", "$ref": "http://x"}])
+def test_parameters_that_are_none_name_the_function(parameters: Any) -> None:
+    def order(it: dict[str, Any]) -> str:
+        """Order."""
+        return str(it)
+
+    with pytest.raises(SetupError, match="order: parameters= cannot be used: "):
+        tool(order, parameters=parameters)

@@ -3,19 +3,31 @@
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Generic, Literal, Self, overload
+from pathlib import Path
+from typing import Any, Generic, Self, overload
 
 from msgspec import Struct
 from typing_extensions import TypeVar
 
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
+from outrider.given import check_limits, check_rest, journal_from, model_from, tools_from
 from outrider.inbox import answer_to
 from outrider.journal import Journal, Log
 from outrider.masking import SHORTEST, Masking
 from outrider.messages import Limits, UserMessage, printable, to_wire
 from outrider.model import Ask, Composer, Model
-from outrider.opening import changed, first_messages, new_run_id, own_version
+from outrider.opening import (
+    changed,
+    check_deps,
+    check_task,
+    check_text,
+    doubt_about,
+    first_messages,
+    name_of,
+    new_run_id,
+    own_version,
+)
 from outrider.openrouter.settings import KEY_VARIABLE, Settings
 from outrider.output import OutputType
 from outrider.policy import Policy, default_policy, policy_name
@@ -23,7 +35,7 @@ from outrider.result import Result
 from outrider.run import Observer, Run
 from outrider.state import State
 from outrider.threads import portal
-from outrider.tool import BadArguments, Tool, as_tool
+from outrider.tool import BadArguments, Tool
 from outrider.toolbox import Toolbox
 
 Deps = TypeVar("Deps", default=None)
@@ -53,8 +65,10 @@ class Agent(Generic[Deps, Out]):
     - ``output``: a type, a tuple of types for a union, or a JSON Schema as a dict. Default: plain text.
     - ``limits``, ``policy``: where a run ends and which calls run.
     - ``settings``: everything about the wire.
-    - ``journal``: where runs are kept; by default in ``.outrider/``; None keeps nothing.
-    - ``observers``: called with every durable entry. ``secrets``: texts that must never be recorded or sent.
+    - ``journal``: where runs are kept: a folder (``outrider show`` finds them with OUTRIDER_HOME=folder), or any
+      object with the Journal protocol. "default" is ``$OUTRIDER_HOME`` or ``.outrider``; None keeps nothing.
+    - ``observers``: plain functions, called with every durable entry.
+    - ``secrets``: texts that must never be recorded or sent.
 
     Raises SetupError for anything that cannot work, before anything is sent.
     """
@@ -71,7 +85,7 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = Limits(),
         policy: Policy = default_policy,
         settings: Settings = Settings(),
-        journal: Journal | Literal["default"] | None = "default",
+        journal: Journal | str | Path | None = "default",
         observers: Sequence[Observer] = (),
         name: str = "agent",
         secrets: Sequence[str] = (),
@@ -89,7 +103,7 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = Limits(),
         policy: Policy = default_policy,
         settings: Settings = Settings(),
-        journal: Journal | Literal["default"] | None = "default",
+        journal: Journal | str | Path | None = "default",
         observers: Sequence[Observer] = (),
         name: str = "agent",
         secrets: Sequence[str] = (),
@@ -106,20 +120,30 @@ class Agent(Generic[Deps, Out]):
         limits: Limits = Limits(),
         policy: Policy = default_policy,
         settings: Settings = Settings(),
-        journal: Journal | Literal["default"] | None = "default",
+        journal: Journal | str | Path | None = "default",
         observers: Sequence[Observer] = (),
         name: str = "agent",
         secrets: Sequence[str] = (),
     ) -> None:
+        check_limits(limits)
+        check_rest(
+            name=name,
+            settings=settings,
+            instructions=instructions,
+            output=output,
+            policy=policy,
+            observers=observers,
+            secrets=secrets,
+        )
         self.name = name
-        self.model = _model(model, settings) if isinstance(model, str) else model
+        self.model = model_from(model, settings)
         self.limits = limits
-        self.tools = tuple(as_tool(tool) for tool in tools)
-        _refuse_twins(self.tools)
+        self.tools = tools_from(tools)
+        self._deps_type = deps_type
         self._output: OutputType[Out] = OutputType(output, bool(self.tools))
         self._instructions = instructions
         self._policy = policy
-        self._journal = journal
+        self._journal = journal_from(journal)
         self._observers = tuple(observers)
         self._masking = Masking([*secrets, *_own_key(settings)])
 
@@ -154,25 +178,26 @@ class Agent(Generic[Deps, Out]):
             yield run
 
     async def resume(
-        self, run: str, *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
+        self, run: str | Result[Any], *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
     ) -> Result[Out]:
         """Go on with a recorded run: after a crash, a limit, a pause, or with a further message.
 
-        ``limits`` replace those on record (default: keep them). A run that is finished and has nothing more
-        to do gives its result again. Raises RunNotFound, and RunBusy while a living process owns the run.
+        ``run`` is a run's name or its result. ``limits`` replace those on record (default: keep them). A run that
+        is finished and has nothing more to do gives its result again. Raises RunNotFound, and RunBusy while a
+        living process owns the run.
         """
         async with await self._again(run, deps, limits, say, live=False) as going:
             return await going.result()
 
     def resume_sync(
-        self, run: str, *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
+        self, run: str | Result[Any], *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
     ) -> Result[Out]:
         """Like ``resume``, for scripts and notebooks."""
         return self._wait(lambda: self._again(run, deps, limits, say, live=False))
 
     @asynccontextmanager
     async def stream_resume(
-        self, run: str, *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
+        self, run: str | Result[Any], *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
     ) -> AsyncGenerator[Run[Out]]:
         """Like ``resume``, to watch."""
         async with await self._again(run, deps, limits, say, live=True) as going:
@@ -180,6 +205,7 @@ class Agent(Generic[Deps, Out]):
 
     def preview(self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Preview:
         """The exact first request of such a run. Nothing is sent and nothing recorded."""
+        check_task(task, history)
         started, _ = self._masking.event(self._started("preview", task, deps, history))
         state = State.fold([e.Entry(1, 0.0, started)])
         tools = self._toolbox(deps).offered(state)
@@ -202,12 +228,16 @@ class Agent(Generic[Deps, Out]):
         await self._answer(run, call, False, None, reason)
 
     async def settle(self, run: str, call: str, result: str | None = None) -> None:
-        """Say what became of a call in doubt: its result, or None to run it again."""
-        doubted = State.fold(await self.journal.read(run)).calls.get(call)
-        word = e.Settle("api", call, doubted.question if doubted else 0, result)
-        await self.journal.tell(run, self._masking.command(word))
+        """Say what became of a call in doubt: its result, or None to run it again.
+
+        Raises SetupError when the call is not in doubt.
+        """
+        check_text("the result", result or "")
+        doubt = doubt_about(State.fold(await self.journal.read(run)), call)
+        await self.journal.tell(run, self._masking.command(e.Settle("api", call, doubt, result)))
 
     async def _answer(self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str) -> None:
+        check_text("the reason", reason)
         state = State.fold(await self.journal.read(run))
         answer = answer_to(state, call, allowed, edited, reason, "api")
         tools = [tool for tool in self.tools if tool.wire_name == answer.tool]
@@ -220,14 +250,14 @@ class Agent(Generic[Deps, Out]):
     @property
     def journal(self) -> Journal:
         """Where this agent's runs are kept."""
-        if isinstance(self._journal, str):
-            from outrider.journal.default import default_journal
-
-            return default_journal()
         if self._journal is None:
             from outrider.journal.nothing import NoJournal
 
             return NoJournal()
+        if isinstance(self._journal, str | Path):
+            from outrider.journal.default import default_journal, journal_in
+
+            return journal_in(self._journal) if isinstance(self._journal, Path) else default_journal()
         return self._journal
 
     async def ready(self) -> None:
@@ -248,12 +278,14 @@ class Agent(Generic[Deps, Out]):
     # -------------------------------------------------------------------------------------------- inside
 
     async def _begin(self, task: str, deps: Deps | None, history: Result[Any] | None, live: bool) -> Run[Out]:
+        check_task(task, history)
         run_id = new_run_id()
         started = self._started(run_id, task, deps, history)
         log = await self.journal.create(run_id)
         return await self._go(State(run=run_id), log, [started], deps, live)
 
     def _started(self, run_id: str, task: str, deps: Deps | None, history: Result[Any] | None) -> e.RunStarted:
+        check_deps(deps, self._deps_type)
         return e.RunStarted(
             run_id,
             printable(task),
@@ -267,8 +299,13 @@ class Agent(Generic[Deps, Out]):
             own_version(),
         )
 
-    async def _again(self, run_id: str, deps: Deps | None, limits: Limits | None, say: str, live: bool) -> Run[Out]:
-        log = await self.journal.claim(run_id)
+    async def _again(
+        self, run: str | Result[Any], deps: Deps | None, limits: Limits | None, say: str, live: bool
+    ) -> Run[Out]:
+        if limits is not None:
+            check_limits(limits)
+        check_text("say", say)
+        log = await self.journal.claim(name_of(run))
         try:
             state = State.fold(log.entries)
             events = self._resuming(state, deps, limits, say)
@@ -310,13 +347,17 @@ class Agent(Generic[Deps, Out]):
 
     def _wait(self, begin: Callable[[], Awaitable[Run[Out]]]) -> Result[Out]:
         going: list[Run[Out]] = []
+        asked: list[bool] = []
 
         async def work() -> Result[Out]:
             async with await begin() as run:
                 going.append(run)
+                if asked:
+                    run.stop("interrupted")
                 return await run.result()
 
         def interrupted() -> None:
+            asked.append(True)
             for run in going:
                 run.stop("interrupted")
 
@@ -324,27 +365,12 @@ class Agent(Generic[Deps, Out]):
 
     def _system(self, deps: Deps | None) -> str:
         instructions = self._instructions
-        return instructions(deps) if callable(instructions) else instructions  # pyright: ignore[reportArgumentType]
-
-
-def _model(name: str, settings: Settings) -> Model:
-    if name == "local" or name.startswith("local:"):
-        from outrider.local import LocalModel
-
-        return LocalModel(name)
-    from outrider.openrouter import OpenRouter
-
-    return OpenRouter(name, settings)
+        text = instructions(deps) if callable(instructions) else instructions  # pyright: ignore[reportArgumentType]
+        check_text("what instructions returned", text)
+        return text
 
 
 def _own_key(settings: Settings) -> list[str]:
     """The API key, to be masked, unless it is too short to be a secret of anybody's."""
     key = settings.api_key or os.environ.get(KEY_VARIABLE, "")
     return [key] if len(key) >= SHORTEST else []
-
-
-def _refuse_twins(tools: Sequence[Tool[..., Any]]) -> None:
-    names = [tool.wire_name for tool in tools]
-    for name in names:
-        if names.count(name) > 1:
-            raise SetupError(f"two tools are named {name}", "Give one of them another name: @tool(name=...).")

@@ -28,12 +28,12 @@ def reached(state: State, now: float) -> LimitReached | None:
     seconds = state.seconds + max(0.0, now - state.last_at)
     if limits.turns is not None and state.turns >= limits.turns:
         return LimitReached("turns", str(state.turns), str(limits.turns))
-    if limits.tool_calls is not None and state.tool_calls >= limits.tool_calls:
-        return LimitReached("tool_calls", str(state.tool_calls), str(limits.tool_calls))
+    if limits.tool_calls is not None and state.tool_calls > limits.tool_calls:  # at the limit the model may answer
+        return LimitReached("tool_calls", str(limits.tool_calls), str(limits.tool_calls))
     if limits.tokens is not None and state.usage.tokens >= limits.tokens:
         return LimitReached("tokens", str(state.usage.tokens), str(limits.tokens))
     if limits.seconds is not None and seconds >= limits.seconds:
         return LimitReached("seconds", f"{seconds:.1f}", f"{limits.seconds:g}")
-    if limits.dollars is not None and 0 < (dollars := charged(state)) >= limits.dollars:
+    if limits.dollars is not None and (dollars := charged(state)) >= limits.dollars:
         return LimitReached("dollars", f"${dollars}", f"${limits.dollars}")
     return None

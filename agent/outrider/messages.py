@@ -4,8 +4,8 @@ A message struct is its wire form: encoding it gives the bytes that a provider g
 kept in the event that brought the message, and joined into every later request.
 """
 
-from decimal import Decimal
-from typing import Any, Literal
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -132,11 +132,14 @@ class Usage(Struct, frozen=True, omit_defaults=True):
         )
 
 
-class Limits(Struct, frozen=True, omit_defaults=True):
-    """Where a run ends at the latest. None switches a limit off.
+class Limits(Struct, frozen=True):
+    """Where a run ends at the latest. None switches a limit off; 0 stops it before anything is sent.
 
     All are checked before a request leaves; ``seconds`` also stops what is under way. ``seconds`` is active
-    time: the hours a paused run waits for a person do not count. ``dollars`` is compared with the bill so far.
+    time: the hours a paused run waits for a person do not count. ``dollars`` is compared with the bill so far;
+    give it as 0.05, "0.05" or a Decimal, it is kept as the latter. Raises SetupError for what is no such number.
+
+    JSON holds every field: what was recorded does not change with the defaults.
     """
 
     turns: int | None = 25
@@ -145,10 +148,38 @@ class Limits(Struct, frozen=True, omit_defaults=True):
     seconds: float | None = 600.0
     dollars: Decimal | None = Decimal(1)
 
+    if TYPE_CHECKING:  # what may be given is wider than what is kept
+
+        def __init__(
+            self,
+            turns: int | None = 25,
+            tool_calls: int | None = None,
+            tokens: int | None = None,
+            seconds: float | None = 600.0,
+            dollars: Decimal | float | str | None = Decimal(1),
+        ) -> None: ...
+
     def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            if (value := getattr(self, name)) is not None:
+                _check_limit(name, value)
         if self.dollars is not None:  # users write 0.5; the sums are exact
             msgspec.structs.force_setattr(self, "dollars", Decimal(str(self.dollars)))
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if value is not None and not float(value) >= 0:  # a Decimal that is no number cannot be compared
-                raise SetupError(f"limit {name} is {value}", "Give a number from 0 up, or None for no limit.")
+
+
+_WHOLE = ("a whole number from 0 up", (int,))
+_NUMBERS = {
+    "seconds": ("a number from 0 up", (int, float)),
+    "dollars": ("a number from 0 up, as in 0.05", (int, float, Decimal, str)),
+}
+"""What each limit has to be; those not named are whole numbers."""
+
+
+def _check_limit(name: str, value: Any) -> None:
+    wanted, kinds = _NUMBERS.get(name, _WHOLE)
+    try:
+        if isinstance(value, kinds) and not isinstance(value, bool) and 0 <= Decimal(str(value)) < Decimal("inf"):
+            return
+    except InvalidOperation:  # a text that is no number, or a Decimal that cannot be compared
+        pass
+    raise SetupError(f"limit {name} is {value!r}", f"Give {wanted}, or None for no limit.")

@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from outrider import events as e
-from outrider.errors import SetupError
+from outrider.errors import SetupError, did_you_mean
 from outrider.messages import AssistantMessage, SystemMessage, UserMessage, from_wire, printable, to_wire
 from outrider.result import Result
 from outrider.state import State
@@ -31,12 +31,56 @@ def own_version() -> str:
         return ""
 
 
+def check_text(what: str, text: object) -> None:
+    """Raises SetupError for what is no text."""
+    if not isinstance(text, str):
+        raise SetupError(f"{what} is {text!r:.60}", "Say it as text.")
+
+
+def check_deps(deps: object, wanted: Any) -> None:
+    """Raises SetupError for an agent that declares dependencies and is given none."""
+    if deps is None and wanted not in (None, type(None)):
+        name = getattr(wanted, "__name__", str(wanted))
+        raise SetupError(f"no deps were given, and deps_type is {name}", f"Give them to the run: deps={name}(...).")
+
+
+def check_task(task: object, history: object) -> None:
+    """Raises SetupError for a task that says nothing, and for a history that is no result."""
+    check_text("the task", task)
+    if not str(task).strip():
+        raise SetupError("the task is empty", "Say what is to be done.")
+    if history is not None and not isinstance(history, Result):
+        raise SetupError(
+            f"history is a {type(history).__name__}, not a result",
+            "Give what an earlier run came back with: history=result, not its messages.",
+        )
+
+
+def name_of(run: "str | Result[Any]") -> str:
+    """The name of a run, which its result may stand for. Raises SetupError for anything else."""
+    name = run.run if isinstance(run, Result) else run
+    check_text("run", name)
+    if not name:
+        raise SetupError("run is empty", "Give a run's name, as result.run has it, or the result itself.")
+    return name
+
+
+def doubt_about(state: State, call_id: str) -> int:
+    """The number of the doubt about this call. Raises SetupError when it is not in doubt."""
+    call = state.calls.get(call_id)
+    if call is None or call.status != "doubt":
+        doubted = [each.call.id for each in state.calls.values() if each.status == "doubt"]
+        hint = did_you_mean(call_id, doubted) or f"In doubt: {', '.join(doubted) or 'none'}."
+        raise SetupError(f"run {state.run} has no call {call_id} that is in doubt", hint)
+    return call.question
+
+
 def first_messages(system: str, task: str, history: Result[Any] | None) -> tuple[Raw, ...]:
     """Instructions, the conversation of an earlier run, and the task.
 
     Raises SetupError when the earlier run has calls without results.
     """
-    first = [to_wire(SystemMessage(system))] if system else []
+    first = [to_wire(SystemMessage(printable(system)))] if system else []
     earlier = _earlier(history) if history else []
     return (*first, *earlier, to_wire(UserMessage(printable(task))))
 

@@ -119,8 +119,8 @@ class Result(Generic[Out]):
 
     @property
     def cost(self) -> Decimal | None:
-        """US dollars as billed, or None when no reply said what it cost."""
-        return self._state.usage.cost
+        """US dollars as billed: 0 when nothing was answered, None when nobody said what it cost."""
+        return cost_of(self._state)
 
     @property
     def turns(self) -> int:
@@ -169,12 +169,18 @@ def figures(state: State) -> str:
         _count(state.requests, "request"),
         _count(state.tool_calls, "tool call"),
         f"{state.usage.tokens} tokens",
-        dollars(state.usage.cost),
+        dollars(cost_of(state)),
         f"{state.seconds:.1f} s",
     ]
     if state.requests_in_doubt:
         parts.insert(1, f"{state.requests_in_doubt} in doubt")
     return " · ".join(parts)
+
+
+def cost_of(state: State) -> Decimal | None:
+    """US dollars as billed: 0 when no reply and no doubt could have a bill, None when nobody said."""
+    unbilled = not (state.turns or state.requests_in_doubt or state.usage.tokens)
+    return Decimal(0) if state.usage.cost is None and unbilled else state.usage.cost
 
 
 def dollars(cost: Decimal | None) -> str:

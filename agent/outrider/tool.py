@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from types import FunctionType
+from types import FunctionType, NoneType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -34,11 +34,10 @@ from outrider.schema import (
     signature_of,
     wire_name,
 )
+from outrider.state import State
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-    from outrider.state import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,7 +81,7 @@ class Options(TypedDict, total=False):
     approve: bool
     doubt: Literal["ask", "tell"]
     sinks: tuple[str, ...]
-    when: "Callable[[Any, State], bool] | None"
+    when: Callable[[Any, State], bool] | None
 
 
 class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
@@ -118,7 +117,7 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
     """What to do when a call that may not be repeated is in doubt: ask a person, or tell the model."""
     sinks: tuple[str, ...] = ()
     """The parameters through which data would leave or do harm."""
-    when: "Callable[[Any, State], bool] | None" = None
+    when: Callable[[Any, State], bool] | None = None
     """Whether it is on offer, given the run's dependencies and state; None: always."""
     checker: Checker[Any]
     """What arguments are checked against."""
@@ -218,8 +217,24 @@ def tool(
         @tool(parameters={"type": "object", "properties": {"city": {"type": "string"}}})
         def weather(arguments: dict[str, Any]) -> str: ...
 
-    Bound methods and ``functools.partial`` objects work: ``tool(shop.buy)``. Raises SetupError naming the
-    function and parameter when something has no JSON Schema or an option makes no sense.
+    Bound methods and ``functools.partial`` objects work: ``tool(shop.buy)``. The options:
+
+    - ``name``: what it is called; default: the function's name.
+    - ``description``: what the model is told it does; default: the docstring.
+    - ``parameters``: a Pydantic model or a JSON Schema, instead of the signature.
+    - ``effect``: "read" only looks, "write" (default) changes something, "egress" sends data out.
+    - ``repeat``: may a call run again whose outcome is unknown? "safe" (default for reads), "with_key", or "never".
+    - ``trust``: "untrusted" (default): its results are data; "trusted": they may be followed as instructions.
+    - ``timeout``: seconds one call may take, default 60; None: any time.
+    - ``max_result``: characters of a result that the model gets to see, default 20000.
+    - ``alone``: its calls never run beside others; default False.
+    - ``approve``: each call needs a person's consent; default False.
+    - ``doubt``: a call that may not be repeated is in doubt: "ask" (default) a person, or "tell" the model.
+    - ``sinks``: the parameters through which data would leave or do harm; default ().
+    - ``when``: whether it is on offer, a function of the run's dependencies and state; default: always.
+
+    Raises SetupError naming the function and parameter when something has no JSON Schema, a default does not fit
+    its hint, or an option makes no sense.
     """
     if function is None:
         return lambda function: _make(function, options)
@@ -244,9 +259,13 @@ def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:
     _check_kind(function)
     signature = signature_of(function, hidden=Context)
     checker, whole = _checker(signature, options.get("parameters"))
+    if not whole:
+        _check_defaults(function, signature)
     name = options.get("name", signature.name)
     if name == "<lambda>":
         raise SetupError("a lambda has no name to call it by", "Give one: tool(..., name=...), or write a def.")
+    if not isinstance(name, str) or not name.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SetupError(f"{signature.name}: name is {name!r}", "Leave it out, or give a text.")
     rest = {key: value for key, value in options.items() if key not in ("name", "description", "parameters")}
     rest.setdefault("repeat", "safe" if rest.get("effect") == "read" else "never")
     _check_options(name, checker.schema, rest)
@@ -277,13 +296,33 @@ def _checker(signature: Signature, given: "type[BaseModel] | Mapping[str, Any] |
             f"{signature.name}: with parameters= it must have one parameter, and has {len(signature.fields)}",
             "Let it take the model's instance, or the dict, and a Context if it needs one.",
         )
-    checker = check_schema(given) if isinstance(given, Mapping) else checker_for(given)
-    if checker.schema.get("type") != "object":
+    try:
+        checker = check_schema(given) if isinstance(given, Mapping) else checker_for(given)
+        kind = checker.schema.get("type")
+    except SetupError as error:
+        raise SetupError(f"{signature.name}: parameters= cannot be used: {error.message}", error.hint) from error
+    if kind != "object":
         raise SetupError(
             f"{signature.name}: parameters= describes no object",
             'Tools take objects: {"type": "object", ...}.',
         )
     return checker, next(iter(signature.fields))
+
+
+def _check_defaults(function: Callable[..., Any], signature: Signature) -> None:
+    """A default must fit its hint as a model's argument must, unless it is no JSON: a marker of the function's own."""
+    given = inspect.signature(function).parameters
+    for name, note in signature.notes.items():
+        if "default" not in note:
+            continue
+        kind = get_args(signature.fields[name])[0]  # of NotRequired[kind]
+        if type(given[name].default) is kind:
+            continue
+        wrong = checker_for(kind).read(msgspec.json.encode(note["default"]))
+        if isinstance(wrong, Mismatch):
+            what = f"the default of parameter {name!r} does not fit its hint"
+            hint = f"Change the hint or the default; where nothing is a choice, {name}: ... | None = None."
+            raise SetupError(f"{signature.name}: {what}: {wrong.problems[0].removeprefix('$: ')}", hint)
 
 
 def _check_kind(function: object) -> None:
@@ -306,13 +345,26 @@ _CHOICES = {
 }
 
 
+_NUMBERS = ("timeout", "max_result")
+_KINDS: dict[str, tuple[type, ...]] = {
+    "timeout": (int, float, NoneType),
+    "max_result": (int,),
+    "alone": (bool,),
+    "approve": (bool,),
+    "sinks": (tuple, list),
+}
+
+
 def _check_options(name: str, schema: Schema, options: Mapping[str, Any]) -> None:
     for option, value in options.items():
         if option not in Options.__annotations__:
             raise SetupError(f"{name}: @tool has no option {option!r}", did_you_mean(option, Options.__annotations__))
         if option in _CHOICES and value not in _CHOICES[option]:
             raise SetupError(f"{name}: {option} is {value!r}", f"It can be {' or '.join(_CHOICES[option])}.")
-        if option in ("timeout", "max_result") and value is not None and not value > 0:
+        if option in _KINDS and not isinstance(value, _KINDS[option]):
+            wanted = " or ".join(kind.__name__.removesuffix("Type") for kind in _KINDS[option])
+            raise SetupError(f"{name}: {option} is {value!r}", f"It has to be {wanted}.")
+        if option in _NUMBERS and value is not None and not value > 0:
             raise SetupError(f"{name}: {option} is {value}", "Give a number above 0.")
     known = schema.get("properties", {})
     for sink in options.get("sinks", ()):

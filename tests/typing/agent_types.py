@@ -3,13 +3,15 @@
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Any, assert_type
 
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
-from outrider import Agent, Context, Result, Run, tool
+from outrider import Agent, Context, Limits, Result, Run, Settings, tool
 
 
 class Forecast(BaseModel):
@@ -99,7 +101,17 @@ async def every_way_of_running(agent: Agent[None, Forecast], earlier: Result[str
         assert_type((await again.result()).output, Forecast)
 
 
+def what_may_be_given() -> None:
+    Agent(journal="runs", limits=Limits(dollars=0.05), settings=Settings(temperature=0))
+    Agent(journal=Path("runs"), limits=Limits(5, None, None, 60, "1"))
+    Agent(journal=None, limits=Limits(dollars=None))
+    assert_type(Limits(dollars="1").dollars, Decimal | None)
+
+
 def mistakes() -> None:
+    Agent(journal=3)  # pyright: ignore[reportArgumentType]
+    Limits(turns="5")  # pyright: ignore[reportArgumentType]
+    Limits(dolars=1)  # pyright: ignore[reportCallIssue]
     Agent(output=3)  # pyright: ignore[reportArgumentType, reportCallIssue]
     Agent(deps_type=Deps, instructions=shout)  # pyright: ignore[reportArgumentType]
     Agent(modle="some/model")  # pyright: ignore[reportCallIssue]

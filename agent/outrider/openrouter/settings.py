@@ -10,7 +10,9 @@ from outrider.errors import SetupError
 from outrider.model import Ask
 
 if TYPE_CHECKING:
-    import httpx2
+    from httpx2 import AsyncClient
+else:
+    AsyncClient = object  # the import is heavy, and help() wants a name that is there at run time
 
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 _SAMPLING = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop")
@@ -52,7 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     first_byte_seconds: float = 120.0
     idle_seconds: float = 120.0
     request_seconds: float = 600.0
-    http_client: "httpx2.AsyncClient | None" = None
+    http_client: AsyncClient | None = None
     proxy: str | None = None
     keep_alive: bool = True
 
@@ -74,7 +76,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SetupError(
                 "There is no API key for OpenRouter.",
                 f"Put one into the variable {KEY_VARIABLE} (keys are made at openrouter.ai/keys), "
-                "or go on without a key: --model local",
+                'or go on without a key: Agent("local"), on the command line --model local',
             )
         if not (key.isascii() and key.isprintable()):
             raise SetupError("The API key holds characters that no key has.", f"Copy it into {KEY_VARIABLE} once more.")

@@ -179,7 +179,7 @@ def _note(parameter: inspect.Parameter, hint: Any, said: str) -> Schema:
     text = next((extra for extra in _extras(hint) if isinstance(extra, str)), said)
     note: Schema = {"description": text} if text else {}
     if parameter.default is not parameter.empty:
-        with suppress(PydanticSerializationError):  # a marker of the function's own stays its own
+        with suppress(PydanticSerializationError, UnicodeDecodeError):  # a marker of the function's own stays its own
             note["default"] = to_jsonable_python(parameter.default, inf_nan_mode="strings")
     return note
 

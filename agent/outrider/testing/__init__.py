@@ -3,6 +3,23 @@
 ScriptedModel, Calls        replies by turn, no server: ``Agent(ScriptedModel(["Hello."]))``
 FakeOpenRouter, FakeReply   a real server on loopback that answers, fails and counts
 only_loopback               a context manager; with pytest, the fixture of the same name
+
+A test of what your agent makes of replies:
+
+    def test_it_adds() -> None:
+        model = ScriptedModel([Calls(("add", {"a": 2, "b": 3})), "It is 5."])
+        result = Agent(model, tools=[add], journal=None).run_sync("2 and 3?")
+        assert result.output == "It is 5."
+        assert model.bodies[1]["messages"][-1]["content"] == "5"
+
+A test over HTTP, with the client that speaks to OpenRouter:
+
+    def test_it_survives_a_busy_server() -> None:
+        with FakeOpenRouter([FakeReply(status=503, error="busy"), "Hello."]) as server:
+            settings = Settings(base_url=server.base_url, api_key="any key")
+            result = Agent(settings=settings, journal=None).run_sync("Say hello.")
+        assert result.output == "Hello."
+        assert len(server.requests) == 2
 """
 
 from outrider.testing.fake import FakeOpenRouter, FakeReply, FakeRequest

@@ -17,6 +17,8 @@ from typing import Any, Self, cast
 import msgspec
 from msgspec import Struct
 
+from outrider.testing.scripted import check_script
+
 PATIENCE = 60.0
 """Seconds after which waiting for the server, or of the server for a test, is given up."""
 
@@ -74,10 +76,16 @@ class FakeOpenRouter:
     """The server. ``script`` is a list of replies, in order, or a function from the body's JSON to a reply.
 
     A str is a reply with that text. When the script is over, requests get an HTTP error that says so. A
-    function is called in the server's thread.
+    function is called in the server's thread. Raises SetupError when the script is neither list nor function.
+
+    - ``requests``: all requests so far, each a FakeRequest: ``server.requests[0].json["model"]``.
+    - ``opened``, ``closed``: connections that clients have opened, and those that are gone again.
+    - ``wait`` and ``until`` return once a condition on these holds.
     """
 
     def __init__(self, script: Script = (), model: str = "qwen/qwen3-14b-04-28") -> None:
+        if not callable(script):
+            check_script(script, "FakeOpenRouter")
         self._model = model
         self._answer = script if callable(script) else None
         self._script = [] if callable(script) else list(script)
@@ -85,11 +93,8 @@ class FakeOpenRouter:
         self._server: asyncio.Server | None = None
         self._port = 0
         self.requests: list[FakeRequest] = []
-        """All requests so far."""
         self.opened = 0
-        """Connections that clients have opened."""
         self.closed = 0
-        """Connections that are gone again, whoever closed them."""
 
     @property
     def base_url(self) -> str:

@@ -1,12 +1,13 @@
 """A model that replies from a list, by turn, so that a resumed run gets the reply it would have got."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
 
+from outrider.errors import SetupError
 from outrider.events import Replied, RequestAccepted, RequestFailed, TextDelta
 from outrider.messages import AssistantMessage, Usage, WireCall, WireFunction, from_wire, to_wire
 from outrider.model import Ask, ModelEvent, Request
@@ -15,10 +16,12 @@ from outrider.model import Ask, ModelEvent, Request
 class Calls:
     """A reply that calls tools: ``Calls(("weather", {"city": "Paris"}), ("clock", {}))``.
 
-    Arguments given as a text are sent as they are, right or wrong.
+    Arguments given as a text are sent as they are, right or wrong. Raises SetupError for what is no such pair.
     """
 
     def __init__(self, *calls: tuple[str, dict[str, Any] | str]) -> None:
+        for call in calls:
+            _check_pair(call)
         self.calls = calls
 
 
@@ -30,14 +33,21 @@ class ScriptedModel:
     """Replies with ``script[n]`` to the request that follows ``n`` replies; each costs ``cost`` dollars.
 
     A RequestFailed in the script is what the first request at that place comes to; the next one gets the entry
-    after it. ``requests`` holds every request made. An exhausted script fails the request.
+    after it. An exhausted script fails the request. ``requests`` holds every request made, ``bodies`` the JSON of
+    each: ``model.bodies[0]["messages"][-1]["content"]``. Raises SetupError when the script is no list.
     """
 
     def __init__(self, script: Sequence[Script], name: str = "scripted", cost: str = "0.001") -> None:
         self.name = name
         self.requests: list[Request] = []
+        check_script(script, "ScriptedModel")
         self._script = tuple(script)
         self._usage = Usage(100, 10, 0, 0, Decimal(cost))
+
+    @property
+    def bodies(self) -> list[dict[str, Any]]:
+        """The body of each request so far, its JSON parsed."""
+        return [msgspec.json.decode(request.body) for request in self.requests]
 
     def settings(self, ask: Ask) -> Raw:
         """A body much like a real one."""
@@ -53,7 +63,7 @@ class ScriptedModel:
         self.requests.append(request)
         number = request.number
         yield RequestAccepted(number, f"gen-{number}")
-        place = _replies(request) + request.failures
+        place = self._place(_replies(request), request.failures)
         if place >= len(self._script):
             message = f"the script has {len(self._script)} replies and request {number} wants one more"
             yield RequestFailed(number, "script_exhausted", message, "stop")
@@ -68,11 +78,32 @@ class ScriptedModel:
         finish = "stop" if message.tool_calls is UNSET else "tool_calls"
         yield Replied(number, to_wire(message), finish, self._usage, self.name, "script", f"gen-{number}")
 
+    def _place(self, replies: int, failures: int) -> int:
+        """After so many replies; the failures before the next one come first, each once."""
+        good = [n for n, step in enumerate(self._script) if not isinstance(step, RequestFailed)]
+        start = good[replies - 1] + 1 if 0 < replies <= len(good) else 0 if replies == 0 else len(self._script)
+        return start + failures
+
     async def ready(self) -> None:
         """Nothing to load."""
 
     async def close(self) -> None:
         """Nothing to give back."""
+
+
+def check_script(script: object, name: str) -> None:
+    """Raises SetupError for one reply where a list of them belongs."""
+    if isinstance(script, str | bytes | dict) or not isinstance(script, Iterable):
+        raise SetupError(f"the script is {script!r:.60}", f"Give a list of replies: {name}([...]).")
+
+
+def _check_pair(call: object) -> None:
+    match call:
+        case (str(), str() | dict()):
+            return
+        case _:
+            hint = 'Give each call as a pair: Calls(("add", {"a": 1}), ("look", {})).'
+            raise SetupError(f"Calls was given {call!r:.60}", hint)
 
 
 def _replies(request: Request) -> int:

@@ -1,0 +1,133 @@
+"""What an agent is given, looked at before anything runs: what cannot work is refused, saying what is wanted."""
+
+import inspect
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NoReturn, cast
+
+from outrider.errors import SetupError
+from outrider.journal import Journal
+from outrider.messages import Limits
+from outrider.model import Model
+from outrider.openrouter.settings import Settings
+from outrider.policy import ask_before
+from outrider.tool import Tool, as_tool
+
+_MODEL = ("name", "settings", "ask", "ready", "close")
+_SCHEMA = frozenset(("type", "properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"))
+
+
+def model_from(model: str | Model, settings: Settings) -> Model:
+    """The model that a name stands for, or the object itself. Raises SetupError when it is no model."""
+    given: object = model
+    if not isinstance(given, str):
+        missing = [name for name in _MODEL if not hasattr(given, name)]
+        if isinstance(given, type) or missing:
+            _refuse("model", given, f"a model's name, or an object with {', '.join(_MODEL)}")
+        return given
+    if not given.strip():
+        _refuse("model", given, "a name such as qwen/qwen3-14b, or local for the embedded model")
+    if given == "local" or given.startswith("local:"):
+        from outrider.local import LocalModel
+        from outrider.local.weights import weights_path
+
+        if given != "local":  # the embedded model's own file may still come
+            weights_path(given)
+        return LocalModel(given)
+    from outrider.openrouter import OpenRouter
+
+    return OpenRouter(given, settings)
+
+
+def tools_from(tools: Sequence[Tool[..., Any] | Callable[..., Any]]) -> tuple[Tool[..., Any], ...]:
+    """The tools, each of a name of its own. Raises SetupError when two have one, or something is no tool."""
+    _check_list("tools", tools)
+    made = tuple(as_tool(tool) for tool in tools)
+    names = [tool.wire_name for tool in made]
+    for name in names:
+        if names.count(name) > 1:
+            raise SetupError(f"two tools are named {name}", "Give one of them another name: @tool(name=...).")
+    return made
+
+
+def journal_from(journal: object) -> Journal | Path | Literal["default"] | None:
+    """The journal, the whole path of its folder, "default", or None. Raises SetupError for anything else."""
+    if journal is None or journal == "default":
+        return cast(Literal["default"] | None, journal)
+    if isinstance(journal, str | Path) and str(journal):
+        folder = Path(os.path.abspath(Path(journal).expanduser()))
+        if folder.exists() and not folder.is_dir():
+            _refuse("journal", str(folder), "a folder, and this is a file")
+        return folder
+    if isinstance(journal, type) or not hasattr(journal, "create"):
+        _refuse("journal", journal, 'a folder, a journal such as SQLiteJournal(folder), "default", or None')
+    return cast(Journal, journal)
+
+
+def check_limits(limits: object) -> None:
+    """Raises SetupError when these are no Limits."""
+    if not isinstance(limits, Limits):
+        _refuse("limits", limits, "Limits, as in limits=Limits(turns=5, dollars=0.05)")
+
+
+def check_rest(
+    *,
+    name: object,
+    settings: object,
+    instructions: object,
+    output: object,
+    policy: object,
+    observers: object,
+    secrets: object,
+) -> None:
+    """Raises SetupError for the first of these that cannot work."""
+    if not isinstance(name, str) or not name:
+        _refuse("name", name, "a text, to find the agent's runs by")
+    if not isinstance(settings, Settings):
+        _refuse("settings", settings, "Settings, as in settings=Settings(temperature=0)")
+    if not (isinstance(instructions, str) or callable(instructions)):
+        _refuse("instructions", instructions, "a text, or a function that takes the dependencies and returns one")
+    if policy is ask_before:
+        _refuse("policy", policy, 'what it makes, as in policy=ask_before("write")')
+    if not callable(policy) or _waits(policy):
+        _refuse("policy", policy, "a plain function of the proposed call and the state that returns a Verdict")
+    _check_output(output)
+    for observer in _check_list("observers", observers):
+        if not callable(observer) or _waits(observer):
+            _refuse("an observer", observer, "a plain function of an entry: it is called, never awaited")
+    if any(not isinstance(secret, str) for secret in _check_list("secrets", secrets)):
+        raise SetupError("secrets holds something that is no text", "Give the secrets as they are.")
+
+
+def _check_output(output: object) -> None:
+    if isinstance(output, Mapping):
+        schema = cast("Mapping[str, object]", output)
+        if not _SCHEMA & schema.keys():
+            _refuse("output", schema, 'a type, or a JSON Schema: {"type": "object", "properties": {...}}')
+    elif inspect.isroutine(output):
+        _refuse("output", output, "the type of the answer, such as int or a Pydantic model")
+
+
+def _check_list(name: str, given: object) -> Sequence[object]:
+    if isinstance(given, Sequence) and not isinstance(given, str | bytes):
+        return cast(Sequence[object], given)
+    one = callable(given) or isinstance(given, str | bytes)
+    raise SetupError(f"{name} is {_shown(given)}", f"Put it in a list: {name}=[...]." if one else "Give a list.")
+
+
+def _waits(function: object) -> bool:
+    """Whether calling it does nothing yet: its result would have to be awaited."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - of an object that is called like a function
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in (function, call))
+
+
+def _refuse(name: str, given: object, wanted: str) -> NoReturn:
+    raise SetupError(f"{name} is {_shown(given)}", f"Give {wanted}.")
+
+
+def _shown(given: object) -> str:
+    if inspect.isroutine(given) or isinstance(given, type):
+        kind = "class" if isinstance(given, type) else "async function" if _waits(given) else "function"
+        return f"the {kind} {given.__name__}"
+    return f"{given!r:.80}"
