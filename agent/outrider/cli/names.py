@@ -26,9 +26,9 @@ def tools_by_name(name: str) -> list[AnyTool]:
         return _tools(name, _attribute(name, "tool"))
     entries = installed()
     if name not in entries:
-        close = _own_module(name) or did_you_mean(name, entries)
         known = f"Installed: {', '.join(entries) or 'none'}; or give module:name of your own."
-        raise SetupError(f"there is no installed tool {name!r}", " ".join(filter(None, (close, known))))
+        hint = _own_module(name) or " ".join(filter(None, (did_you_mean(name, entries), known)))
+        raise SetupError(f"there is no installed tool {name!r}", hint)
     return _installed(entries[name])
 
 

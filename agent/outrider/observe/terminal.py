@@ -99,7 +99,7 @@ def _request_sent(event: e.RequestSent, before: State) -> Lines:
 def _request_failed(event: e.RequestFailed, before: State) -> Lines:
     status = f" {event.status}" if event.status else ""
     message = short(event.message, 400)
-    if event.then == "retry":
+    if event.then == "retry" and event.delay:
         message = f"{message.removesuffix('.')}; again in {event.delay:.1f} s"
     yield f"request {event.number} failed: {event.reason}{status}: {message}"
 
