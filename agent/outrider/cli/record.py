@@ -9,7 +9,7 @@ from outrider.events import Entry
 from outrider.journal import Journal
 
 LAST = "last"
-MANY = 1_000_000
+MANY = 1_000_000  # more runs than a journal holds
 
 T = TypeVar("T")
 
