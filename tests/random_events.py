@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from outrider import commands as c
 from outrider import events as e
 from outrider.messages import AssistantMessage, Limits, ToolMessage, UserMessage, WireCall, WireFunction, to_wire
 
@@ -68,7 +69,7 @@ def structs(kind: type[Any]) -> st.SearchStrategy[Any]:
 
 events: st.SearchStrategy[e.Durable] = st.one_of(*[structs(kind) for kind in get_args(e.Durable)])
 live: st.SearchStrategy[e.Live] = st.one_of(*[structs(kind) for kind in get_args(e.Live)])
-commands: st.SearchStrategy[e.AnyCommand] = st.one_of(*[structs(kind) for kind in get_args(e.AnyCommand)])
+commands: st.SearchStrategy[c.AnyCommand] = st.one_of(*[structs(kind) for kind in get_args(c.AnyCommand)])
 
 
 @st.composite

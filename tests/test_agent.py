@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import sqlite3
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import UNSET, Raw
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from outrider import Agent, Limits, NoOutput, Settings, SetupError, ask_before, tool
+from outrider import commands as c
 from outrider import events as e
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.masking import MASK
 from outrider.messages import AssistantMessage, SystemMessage, UserMessage, from_wire, to_wire
 from outrider.model import ModelEvent, Request
+from outrider.openrouter import OpenRouter
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
@@ -244,3 +247,46 @@ async def test_a_call_made_up_in_the_answer_phase_is_not_run() -> None:
     assert result.output == 1
     assert ran == ["act"]
     assert "No tools can be called now" in str(result.messages)
+
+
+async def test_keys_and_secret_strings_are_masked_however_they_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENROUTER_API_KEY", "a-key-from-the-environment\n")
+    said = "a-key-from-the-environment and hunter2-hunter2"
+    agent = Agent(ScriptedModel([said]), secrets=[SecretStr("hunter2-hunter2")], journal=None)
+    assert (await agent.run("go")).output == f"{MASK} and {MASK}"
+    model = OpenRouter("m", Settings(api_key="a-key-of-the-model"))
+    assert b"a-key-of-the-model" not in Agent(model, journal=None).preview("is it a-key-of-the-model?").body
+    own = Agent("m", settings=Settings(api_key="ollama", base_url="http://127.0.0.1:1/v1"), journal=None)
+    assert b"ollama" in own.preview("what is ollama?").body, "a word that servers at home take for a key"
+
+
+async def test_a_finished_run_hears_a_message_that_waits(journal: SQLiteJournal) -> None:
+    model = ScriptedModel(["first", "second"])
+    agent = Agent(model, journal=journal)
+    result = await agent.run("go")
+    await journal.tell(result.run, c.Say("Ada", "and once more"))
+    result = await agent.resume(result.run)
+    assert result.output == "second"
+    assert (await agent.resume(result.run)).output == "second"
+    assert len(model.requests) == 2
+
+
+async def test_a_command_that_cannot_be_read_is_refused_and_those_behind_it_are_heard(tmp_path: Path) -> None:
+    journal = SQLiteJournal(tmp_path)
+    agent = Agent(ScriptedModel(["first", "second"]), journal=journal)
+    result = await agent.run("go")
+    await journal.tell(result.run, c.Say("Ada", "raise_budget"))
+    with sqlite3.connect(tmp_path / "journal.db") as connection:
+        connection.execute("UPDATE inbox SET body = ?", (b'{"kind":"raise_budget"}',))
+    connection.close()
+    await journal.tell(result.run, c.Say("Ada", "go on"))
+    result = await agent.resume(result.run)
+    assert result.output == "second"
+    refused = [x.event for x in await journal.read(result.run) if isinstance(x.event, e.CommandRefused)]
+    assert ["cannot be read" in event.why for event in refused] == [True]
+
+
+async def test_what_there_is_of_an_answer_nested_too_deeply_is_its_text() -> None:
+    deep = "[" * 100_000
+    result = await Agent(ScriptedModel([deep] * 3), output=list[int], journal=None).run("go")
+    assert (result.outcome, result.partial) == ("rejected", deep)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from outrider import Agent, tool
+from outrider.commands import AnyCommand
 from outrider.errors import RunNotFound
-from outrider.events import AnyCommand, Entry, ToolStarted, encode
+from outrider.events import Entry, ToolStarted, encode
 from outrider.journal.nothing import NoJournal
 from outrider.journal.sqlite import SQLiteJournal, SQLiteLog
 from outrider.policy import allow_all, ask_before

@@ -16,7 +16,8 @@ import pytest
 
 from crash.facts import ANY, LINE, Attempt, Matrix, Trial
 from outrider import Agent, Context, tool
-from outrider.events import CommandRefused, Settle
+from outrider.commands import Settle
+from outrider.events import CommandRefused
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.testing import Calls, ScriptedModel
 

@@ -63,13 +63,15 @@ class HalfAModel:
         ({"observers": [Watcher()]}, "Watcher", "never awaited"),
         ({"observers": [3]}, "an observer is 3", "a plain function"),
         ({"secrets": "hunter2-hunter2"}, "secrets is 'hunter2-hunter2'", "Put it in a list: secrets=[...]"),
-        ({"secrets": [3]}, "no text", "as they are"),
+        ({"secrets": [3]}, "no text", "SecretStr"),
         ({"policy": ask_before}, "policy is the function ask_before", 'ask_before("write")'),
         ({"policy": watch}, "policy is the async function watch", "plain function"),
         ({"policy": None}, "policy is None", "plain function"),
         ({"output": {"x": 1}}, "output is {'x': 1}", '"type": "object"'),
         ({"output": {}}, "output is {}", '"type": "object"'),
         ({"output": lambda: 1}, "output is the function <lambda>", "the type of the answer"),
+        ({"output": (int, 3)}, "output is (<class 'int'>, 3)", "types only"),
+        ({"output": ({"type": "object"}, int)}, "output is ({'type'", "types only"),
         ({"output": 3}, "3 has no JSON Schema", ""),
         ({"name": ""}, "name is ''", "a text"),
         ({"journal": 3}, "journal is 3", "SQLiteJournal(folder)"),
@@ -88,7 +90,17 @@ def test_an_agent_that_cannot_work_is_refused(given: dict[str, Any], message: st
 
 @pytest.mark.parametrize(
     "output",
-    [str, int, list[int], int | str, (int, str), {"enum": [1, 2]}, {"$ref": "#/$defs/a", "$defs": {"a": {"const": 1}}}],
+    [
+        str,
+        int,
+        list[int],
+        int | str,
+        (int, str),
+        (int, None),
+        (list[int], str),
+        {"enum": [1, 2]},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"const": 1}}},
+    ],
 )
 def test_every_kind_of_output_is_taken(output: Any) -> None:
     assert Agent(ScriptedModel([]), output=output, journal=None).preview("go").body

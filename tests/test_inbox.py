@@ -10,6 +10,7 @@ import pytest
 from msgspec import Raw
 
 from outrider import Agent, Result, SetupError, tool
+from outrider import commands as c
 from outrider import events as e
 from outrider.agent import answer_to
 from outrider.errors import RunNotFound
@@ -42,7 +43,7 @@ class Shop:
         model = ScriptedModel([Calls(("pay", {"amount": 1})), Calls(("pay", {"amount": 1})), "done"])
         self.agent = Agent(model, tools=[pay, refund], journal=self.journal)
 
-    async def waiting(self) -> tuple[Result[str], e.Answer]:
+    async def waiting(self) -> tuple[Result[str], c.Answer]:
         """A paused run, and the answer that would let it go on."""
         result = await self.agent.run("go")
         return result, answer_to(result.state, f"{result.run}:1:0", True, None, "", "Ada")
@@ -163,7 +164,7 @@ async def test_edited_arguments_that_do_not_fit_are_refused_to_the_person(shop: 
 
 async def test_a_message_joins_the_conversation_after_the_results(shop: Shop) -> None:
     result, answer = await shop.waiting()
-    await shop.journal.tell(result.run, e.Say("Ada", "be quick"))
+    await shop.journal.tell(result.run, c.Say("Ada", "be quick"))
     await shop.journal.tell(result.run, answer)
     result = await shop.agent.resume(result.run)
     said = [str(message.content) for message in result.messages]
@@ -173,7 +174,7 @@ async def test_a_message_joins_the_conversation_after_the_results(shop: Shop) ->
 async def test_a_cancel_stops_the_run_which_can_go_on(shop: Shop) -> None:
     result, answer = await shop.waiting()
     await shop.journal.tell(result.run, answer)
-    await shop.journal.tell(result.run, e.Cancel("Ada"))
+    await shop.journal.tell(result.run, c.Cancel("Ada"))
     result = await shop.agent.resume(result.run)
     assert (result.outcome, result.state.paused, shop.paid) == ("paused", "stopped", [])
     stops = [r.event for r in await shop.journal.read(result.run) if isinstance(r.event, e.StopAsked)]
@@ -187,7 +188,7 @@ async def test_word_on_a_call_that_is_not_in_doubt_is_refused(shop: Shop) -> Non
     with pytest.raises(SetupError, match="that is in doubt") as caught:
         await shop.agent.settle(result.run, answer.call, "paid, trust me")
     assert caught.value.hint == "In doubt: none."
-    await shop.agent.journal.tell(result.run, e.Settle("api", answer.call, 0, "paid, trust me"))  # from elsewhere
+    await shop.agent.journal.tell(result.run, c.Settle("api", answer.call, 0, "paid, trust me"))  # from elsewhere
     result = await shop.agent.resume(result.run)
     assert (result.outcome, shop.paid) == ("paused", [])
     assert await shop.refused(result.run) == [f"call {answer.call} is not in doubt"]
@@ -232,7 +233,7 @@ async def test_word_on_an_earlier_doubt_says_nothing_of_a_later_one(tmp_path: Pa
     first = result.state.calls[call].question
     result = await agent.resume(result.run)
     assert (result.state.paused, len(attempts)) == ("doubt", 2)
-    await journal.tell(result.run, e.Settle("Ada", call, first))
+    await journal.tell(result.run, c.Settle("Ada", call, first))
     result = await agent.resume(result.run)
     assert (result.state.paused, len(attempts)) == ("doubt", 2)
     refusals = [r.event.why for r in await journal.read(result.run) if isinstance(r.event, e.CommandRefused)]

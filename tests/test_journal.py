@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from msgspec import Raw
 
+from outrider.commands import Cancel
 from outrider.errors import JournalError, RunNotFound
-from outrider.events import Cancel, Entry, MessageAdded, encode
+from outrider.events import Entry, MessageAdded, encode
 from outrider.journal import Journal, Log, Totals
 from outrider.journal.database import Database
 from outrider.journal.sqlite import SQLiteJournal

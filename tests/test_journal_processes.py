@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from msgspec import Raw
 
+from outrider.commands import Cancel, Say
 from outrider.errors import Fenced, JournalError, RunBusy
-from outrider.events import Cancel, Entry, MessageAdded, Say, encode
+from outrider.events import Entry, MessageAdded, encode
 from outrider.journal import Journal, Log, Totals
 from outrider.journal.sqlite import SQLiteJournal
 
@@ -59,6 +60,7 @@ def sql(home: Path, statement: str, *values: object) -> list[tuple[object, ...]]
 
 PREAMBLE = """
 import asyncio, os, signal, sys, threading
+from outrider.commands import *
 from outrider.errors import *
 from outrider.events import *
 from outrider.journal.sqlite import SQLiteJournal

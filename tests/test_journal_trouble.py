@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from msgspec import Raw
 
+from outrider.commands import Cancel
 from outrider.errors import JournalError, RunBusy, RunNotFound
-from outrider.events import Cancel, Entry, MessageAdded, encode
+from outrider.events import Entry, MessageAdded, encode
 from outrider.journal import Journal, Log, Totals
 from outrider.journal import database as database_module
 from outrider.journal.sqlite import SQLiteJournal

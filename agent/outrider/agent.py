@@ -1,20 +1,22 @@
 """Agent: what a user makes once and shares; every run starts here."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Generic, Self, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from msgspec import Struct
 from typing_extensions import TypeVar
 
+from outrider import commands as c
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
 from outrider.given import check_limits, check_rest, journal_from, model_from, tools_from
 from outrider.inbox import answer_to
 from outrider.journal import Journal, Log
-from outrider.masking import SHORTEST, Masking
+from outrider.masking import Masking
 from outrider.messages import Limits, UserMessage, printable, to_wire
 from outrider.model import Ask, Composer, Model
 from outrider.opening import (
@@ -37,12 +39,17 @@ from outrider.state import State
 from outrider.threads import portal
 from outrider.tool import BadArguments, Tool
 from outrider.toolbox import Toolbox
+from outrider_prompts import say as words
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 Deps = TypeVar("Deps", default=None)
 Out = TypeVar("Out", default=str)
 AnyDeps = TypeVar("AnyDeps", default=None)
 
 DEFAULT_MODEL = "qwen/qwen3-14b"
+SHORTEST_KEY = 16
 
 
 class Preview(Struct, frozen=True):
@@ -88,7 +95,7 @@ class Agent(Generic[Deps, Out]):
         journal: Journal | str | Path | None = "default",
         observers: Sequence[Observer] = (),
         name: str = "agent",
-        secrets: Sequence[str] = (),
+        secrets: "Sequence[str | SecretStr]" = (),
     ) -> None: ...
 
     @overload
@@ -106,7 +113,7 @@ class Agent(Generic[Deps, Out]):
         journal: Journal | str | Path | None = "default",
         observers: Sequence[Observer] = (),
         name: str = "agent",
-        secrets: Sequence[str] = (),
+        secrets: "Sequence[str | SecretStr]" = (),
     ) -> None: ...
 
     def __init__(
@@ -123,7 +130,7 @@ class Agent(Generic[Deps, Out]):
         journal: Journal | str | Path | None = "default",
         observers: Sequence[Observer] = (),
         name: str = "agent",
-        secrets: Sequence[str] = (),
+        secrets: "Sequence[str | SecretStr]" = (),
     ) -> None:
         check_limits(limits)
         check_rest(
@@ -145,7 +152,7 @@ class Agent(Generic[Deps, Out]):
         self._policy = policy
         self._journal = journal_from(journal)
         self._observers = tuple(observers)
-        self._masking = Masking([*secrets, *_own_key(settings)])
+        self._masking = Masking([*map(_plain, secrets), *_own_key(getattr(self.model, "options", settings))])
 
     # ------------------------------------------------------------------------------------------ running
 
@@ -234,7 +241,7 @@ class Agent(Generic[Deps, Out]):
         """
         check_text("the result", result or "")
         doubt = doubt_about(State.fold(await self.journal.read(run)), call)
-        await self.journal.tell(run, self._masking.command(e.Settle("api", call, doubt, result)))
+        await self.journal.tell(run, self._masking.command(c.Settle("api", call, doubt, result)))
 
     async def _answer(self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str) -> None:
         check_text("the reason", reason)
@@ -263,6 +270,7 @@ class Agent(Generic[Deps, Out]):
     async def ready(self) -> None:
         """Load what the first run would have to load. For servers, before the first request comes in."""
         await self.model.ready()
+        await asyncio.to_thread(words, "answer_truncated")  # the templates' library, off the event loop
 
     async def close(self) -> None:
         """Give back connections and processes."""
@@ -308,20 +316,22 @@ class Agent(Generic[Deps, Out]):
         log = await self.journal.claim(name_of(run))
         try:
             state = State.fold(log.entries)
-            events = self._resuming(state, deps, limits, say)
+            events = self._resuming(state, deps, limits, say, log.mail)
         except BaseException:
             await log.close()
             raise
         return await self._go(state, log, events, deps, live)
 
-    def _resuming(self, state: State, deps: Deps | None, limits: Limits | None, say: str) -> list[e.Durable]:
+    def _resuming(
+        self, state: State, deps: Deps | None, limits: Limits | None, say: str, mail: bool
+    ) -> list[e.Durable]:
         events: list[e.Durable] = []
         if state.schema > e.SCHEMA:
             raise JournalError(
                 f"run {state.run} was recorded by a newer Outrider (schema {state.schema}, here {e.SCHEMA})",
                 "Upgrade Outrider to resume it.",
             )
-        if state.outcome != "finished" or say:
+        if state.outcome != "finished" or say or mail:
             now, _ = self._masking.event(self._started(state.run, state.task, deps, None))
             events.append(e.RunResumed("api", limits or state.limits, changed(state, now), own_version()))
         if say:
@@ -371,6 +381,10 @@ class Agent(Generic[Deps, Out]):
 
 
 def _own_key(settings: Settings) -> list[str]:
-    """The API key, to be masked, unless it is too short to be a secret of anybody's."""
-    key = settings.api_key or os.environ.get(KEY_VARIABLE, "")
-    return [key] if len(key) >= SHORTEST else []
+    """The API key, to be masked, unless it is a mere word, as servers at home take: that may stand in any text."""
+    key = (settings.api_key or os.environ.get(KEY_VARIABLE, "")).strip()
+    return [key] if len(key) >= SHORTEST_KEY else []
+
+
+def _plain(secret: "str | SecretStr") -> str:
+    return secret if isinstance(secret, str) else secret.get_secret_value()

@@ -17,6 +17,8 @@ from outrider.tool import Tool, as_tool
 _MODEL = ("name", "settings", "ask", "ready", "close")
 _SCHEMA = frozenset(("type", "properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"))
 
+_VALUES = (str, bytes, int, float, tuple, list, Mapping)
+
 
 def model_from(model: str | Model, settings: Settings) -> Model:
     """The model that a name stands for, or the object itself. Raises SetupError when it is no model."""
@@ -96,8 +98,11 @@ def check_rest(
     for observer in _check_list("observers", observers):
         if not callable(observer) or _waits(observer):
             _refuse("an observer", observer, "a plain function of an entry: it is called, never awaited")
-    if any(not isinstance(secret, str) for secret in _check_list("secrets", secrets)):
-        raise SetupError("secrets holds something that is no text", "Give the secrets as they are.")
+    if any(
+        not isinstance(secret, str) and not hasattr(secret, "get_secret_value")
+        for secret in _check_list("secrets", secrets)
+    ):
+        raise SetupError("secrets holds something that is no text", "Give texts, or Pydantic's SecretStr.")
 
 
 def _check_output(output: object) -> None:
@@ -105,6 +110,10 @@ def _check_output(output: object) -> None:
         schema = cast("Mapping[str, object]", output)
         if not _SCHEMA & schema.keys():
             _refuse("output", schema, 'a type, or a JSON Schema: {"type": "object", "properties": {...}}')
+    elif isinstance(output, tuple):
+        members = cast("tuple[object, ...]", output)
+        if any(isinstance(member, _VALUES) or inspect.isroutine(member) for member in members):
+            _refuse("output", members, "types only, as in output=(Invoice, Refusal)")
     elif inspect.isroutine(output):
         _refuse("output", output, "the type of the answer, such as int or a Pydantic model")
 

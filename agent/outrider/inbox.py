@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from outrider import commands as c
 from outrider import events as e
 from outrider.errors import SetupError, did_you_mean
 from outrider.messages import ToolMessage, UserMessage, printable, to_wire
@@ -14,7 +15,7 @@ from outrider_prompts import say
 
 
 def heard(
-    state: State, number: int, command: e.AnyCommand, now: float, later: Sequence[e.AnyCommand] = ()
+    state: State, number: int, command: c.AnyCommand, now: float, later: Sequence[c.AnyCommand] = ()
 ) -> e.Durable:
     """The event that takes command ``number`` into the run. ``now`` is in Unix seconds.
 
@@ -22,22 +23,24 @@ def heard(
     consent, and of several consents the last one.
     """
     match command:
-        case e.Answer():
+        case c.Answer():
             if why := _misfit(state, command, now) or _replaced(state, command, now, later):
                 return e.CommandRefused(number, why)
             said = command
             return e.ApprovalGiven(said.call, said.question, said.allowed, said.by, said.edited, said.reason, number)
-        case e.Settle():
+        case c.Settle():
             return _settle(state, number, command)
-        case e.Say():
+        case c.Say():
             return e.MessageAdded(to_wire(UserMessage(command.text)), command.by, command=number)
-        case e.Cancel():
+        case c.Cancel():
             return e.StopAsked(command.by, number)
+        case c.Unreadable():
+            return e.CommandRefused(number, command.why)
 
 
 def answer_to(
     state: State, call_id: str, allowed: bool, edited: dict[str, Any] | None, reason: str, by: str
-) -> e.Answer:
+) -> c.Answer:
     """The answer to a question of this run, bound to it. Raises SetupError when the call does not wait for one."""
     call = state.calls.get(call_id)
     if call is None or call.status != "asked" or call.arguments is None:
@@ -45,10 +48,10 @@ def answer_to(
         hint = did_you_mean(call_id, waiting) or f"Waiting: {', '.join(waiting) or 'none'}."
         raise SetupError(f"run {state.run} has no call {call_id} that waits for an approval", hint)
     new = Raw(msgspec.json.encode(edited)) if edited is not None else e.NOTHING
-    return e.Answer(by, call_id, call.call.name, call.arguments, call.question, allowed, new, reason)
+    return c.Answer(by, call_id, call.call.name, call.arguments, call.question, allowed, new, reason)
 
 
-def _misfit(state: State, answer: e.Answer, now: float) -> str:
+def _misfit(state: State, answer: c.Answer, now: float) -> str:
     """Why the answer is to no question that is open; an empty text when it is."""
     call = state.calls.get(answer.call)
     if call is None or call.status != "asked":
@@ -62,14 +65,14 @@ def _misfit(state: State, answer: e.Answer, now: float) -> str:
     return ""
 
 
-def _replaced(state: State, answer: e.Answer, now: float, later: Sequence[e.AnyCommand]) -> str:
+def _replaced(state: State, answer: c.Answer, now: float, later: Sequence[c.AnyCommand]) -> str:
     for other in later if answer.allowed else ():
-        if isinstance(other, e.Answer) and other.call == answer.call and not _misfit(state, other, now):
+        if isinstance(other, c.Answer) and other.call == answer.call and not _misfit(state, other, now):
             return f"a later answer {'allows' if other.allowed else 'denies'} call {answer.call}"
     return ""
 
 
-def _settle(state: State, number: int, command: e.Settle) -> e.Durable:
+def _settle(state: State, number: int, command: c.Settle) -> e.Durable:
     call = state.calls.get(command.call)
     if call is None or call.status != "doubt":
         return e.CommandRefused(number, f"call {command.call} is not in doubt")

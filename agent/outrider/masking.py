@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus
 import msgspec
 from msgspec import Raw
 
+from outrider import commands as c
 from outrider import events as e
 from outrider.errors import SetupError
 
@@ -81,10 +82,10 @@ class Masking:
         masked = self._masked(bytes(json))
         return Raw(masked) if masked else json
 
-    def command(self, command: e.AnyCommand) -> e.AnyCommand:
+    def command(self, command: c.AnyCommand) -> c.AnyCommand:
         """The command without secrets: it waits on disk until the run takes it in."""
         masked = self._masked(msgspec.json.encode(command))
-        return e.command_decoder.decode(masked) if masked else command
+        return c.command_decoder.decode(masked) if masked else command
 
     def _masked(self, body: bytes) -> bytes | None:
         """This JSON without secrets, or None when it has none."""

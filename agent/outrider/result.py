@@ -96,7 +96,7 @@ class Result(Generic[Out]):
         text = self.text
         try:
             return msgspec.json.decode(text) if text else None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return text
 
     @property

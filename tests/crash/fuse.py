@@ -12,7 +12,8 @@ from typing import Any
 
 import outrider
 from crash.facts import ANY, LINE, Point
-from outrider.events import AnyCommand, Command, Entry
+from outrider.commands import AnyCommand, Command
+from outrider.events import Entry
 from outrider.journal import Journal, Log, Summary, Totals
 
 Reach = Callable[[str], None]

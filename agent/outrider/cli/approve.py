@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from outrider import commands as c
 from outrider import events as e
 from outrider.cli.record import is_live, read_run, with_journal
 from outrider.cli.text import note, out
@@ -128,11 +129,11 @@ def _word(
     expires: float | None,
     again: bool,
     result: str | None,
-) -> e.Answer | e.Settle:
+) -> c.Answer | c.Settle:
     if call.status == "doubt":
         if (deny, arguments, expires) != (None, None, None) or again == (result is not None):
             raise click.UsageError("this call is in doubt: say either --again or --result TEXT")
-        return e.Settle(BY, call.call.id, call.question, result)
+        return c.Settle(BY, call.call.id, call.question, result)
     if again or result is not None:
         raise click.UsageError("this call waits for consent: --again and --result are for calls in doubt")
     if deny is not None and arguments is not None:

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from outrider.events import AnyCommand, Command, Entry
+from outrider.commands import AnyCommand, Command
+from outrider.events import Entry
 from outrider.messages import Usage
 
 

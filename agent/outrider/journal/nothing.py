@@ -1,7 +1,8 @@
 """No journal: a run that leaves no trace, cannot be resumed, and costs no disk."""
 
+from outrider.commands import AnyCommand, Command
 from outrider.errors import JournalError, RunNotFound
-from outrider.events import AnyCommand, Command, Entry
+from outrider.events import Entry
 from outrider.journal import Summary, Totals
 
 

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 import msgspec
 
-from outrider.errors import Fenced, JournalError, RunNotFound
-from outrider.events import AnyCommand, Command, Entry, command_decoder
+from outrider.commands import AnyCommand, Command, Unreadable, command_decoder
+from outrider.errors import Fenced, RunNotFound
+from outrider.events import Entry
 from outrider.journal import Summary, Totals, tables
 from outrider.journal.database import Database, default_home, explain, no_journal
 from outrider.journal.tables import Record, Row
@@ -174,7 +175,4 @@ def _command(id: int, body: bytes) -> AnyCommand:
     try:
         return command_decoder.decode(body)
     except (msgspec.DecodeError, TypeError) as error:
-        raise JournalError(
-            f"command {id} in the inbox cannot be read: {error}",
-            "It was damaged, or sent by a newer Outrider: upgrade this one.",
-        ) from error
+        return Unreadable("", f"command {id} cannot be read, damaged or of a newer Outrider: {error}")

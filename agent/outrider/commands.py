@@ -1,0 +1,53 @@
+"""What other processes may ask of a run. Commands wait in an inbox; only the run's owner turns them into events."""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from outrider.events import NOTHING
+
+
+class Command(Struct, frozen=True, tag_field="kind", omit_defaults=True):
+    """Base of what other processes may ask of a run; the owner turns it into events."""
+
+    by: str
+
+
+class Answer(Command, frozen=True, tag="answer"):
+    """Consent or refusal, bound to call, tool, canonical arguments and the number of the question."""
+
+    call: str
+    tool: str
+    arguments: Raw
+    question: int
+    allowed: bool
+    edited: Raw = NOTHING
+    reason: str = ""
+    expires: float | None = None
+
+
+class Settle(Command, frozen=True, tag="settle"):
+    """What became of a call that entry ``question`` put in doubt: ``result`` is its text, or None to run it again."""
+
+    call: str
+    question: int
+    result: str | None = None
+
+
+class Say(Command, frozen=True, tag="say"):
+    """A further message from the user."""
+
+    text: str
+
+
+class Cancel(Command, frozen=True, tag="cancel"):
+    """Stop the run; it can be resumed."""
+
+
+class Unreadable(Command, frozen=True, tag="unreadable"):
+    """Stands for a command that cannot be read: it is refused with ``why``, and those behind it are heard."""
+
+    why: str
+
+
+AnyCommand = Answer | Settle | Say | Cancel | Unreadable
+command_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
