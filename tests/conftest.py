@@ -5,6 +5,10 @@ from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None)  # no test fails because the machine is slow
+settings.load_profile("house")
 
 
 @pytest.fixture(autouse=True)
