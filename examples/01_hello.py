@@ -20,5 +20,8 @@ MODEL = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUTRIDER_MODEL", "
 agent = Agent(MODEL, tools=[calculator], output=Answer)
 result = agent.run_sync("What is 23*19+7?")
 
-print(repr(result.output))  # an Answer, for the type checker as well
+if result.outcome == "finished":
+    print(repr(result.output))  # an Answer, for the type checker as well
+else:
+    print(result.detail)
 print(result)

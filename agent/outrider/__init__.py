@@ -4,12 +4,15 @@ A map of the house, low to high:
 
     errors, messages        the tree of errors; the nouns: messages, calls, usage, limits
     events, state           what happens in a run, and its fold: what is owed now
+    commands, inbox         what others may ask of a run, and how that becomes events
     schema, tool, toolbox   functions -> tools -> the results of calls
     output                  the declared type of the answer, and whether a reply is one
     limits, policy          where a run ends, which calls run
     model                   what is asked of a model; openrouter/ and local/ answer
     loop                    THE LOOP: agent/outrider/loop.py
     run, result, agent      a live run, how it ended, and what you make once and share
+    given, opening          what is checked before a run, and how it opens
+    masking, stop, threads  secrets, the stop flag, threads for sync tools
     journal/                where runs are kept
     cli/, observe/, testing/  for the terminal, for readers of events, for your own tests
 """
