@@ -1,72 +1,26 @@
 # ruff: noqa: ASYNC240 -- tests may wait for files and processes
 """When the journal cannot be used, it says what happened and what to do."""
 
-import asyncio
 import os
 import sqlite3
-import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from msgspec import Raw
 
+from journal_kit import note, numbers, run_with, sql, writers
 from outrider.commands import Cancel
 from outrider.errors import JournalError, RunBusy, RunNotFound
-from outrider.events import Entry, MessageAdded, encode
-from outrider.journal import Journal, Log, Totals
 from outrider.journal import database as database_module
 from outrider.journal.sqlite import SQLiteJournal
 
 pytestmark = pytest.mark.anyio
 
 
-def note(log: Log, seq: int, command: int = 0, totals: Totals | None = None) -> None:
-    """Append a small entry."""
-    event = MessageAdded(Raw(b'{"role":"user","content":"%d"}' % seq), "test", command=command)
-    log.append(Entry(seq, 1000.0 + seq, event), encode(event), totals)
-
-
-async def run_with(journal: Journal, run: str, count: int = 1) -> Log:
-    """A new open run with so many flushed entries."""
-    log = await journal.create(run)
-    for seq in range(1, count + 1):
-        note(log, seq)
-    await log.flush()
-    return log
-
-
-async def numbers(journal: Journal, run: str, after: int = 0) -> list[int]:
-    return [entry.seq for entry in await journal.read(run, after)]
-
-
-def sql(home: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
-    """One statement on the file, past the journal."""
-    with closing(sqlite3.connect(home / "journal.db", timeout=60, isolation_level=None)) as connection:
-        return connection.execute(statement, values).fetchall()
-
-
-def writers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "outrider-journal"]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def journal(home: Path) -> Iterator[SQLiteJournal]:
-    journal = SQLiteJournal(home)
-    yield journal
-    asyncio.run(journal.close())
-
-
 # ---------------------------------------------------------------------------------------------- trouble
 
 
-async def trouble(journal: SQLiteJournal, *words: str) -> None:
+async def check_trouble(journal: SQLiteJournal, *words: str) -> None:
     """Every way in says what happened and what to do."""
     for ask in (
         lambda: journal.create("new"),
@@ -89,19 +43,19 @@ async def test_written_by_a_newer_outrider(journal: SQLiteJournal, home: Path) -
     await (await run_with(journal, "one")).close()
     await journal.close()
     sql(home, "PRAGMA user_version = 99")
-    await trouble(journal, "newer Outrider", "99", "Upgrade")
+    await check_trouble(journal, "newer Outrider", "99", "Upgrade")
 
 
 async def test_a_file_that_is_no_database(journal: SQLiteJournal, home: Path) -> None:
     home.mkdir()
     (home / "journal.db").write_bytes(b"these are my memoirs, not a database" * 100)
-    await trouble(journal, "not a database", "Move it away")
+    await check_trouble(journal, "not a database", "Move it away")
 
 
 async def test_a_database_of_somebody_else(journal: SQLiteJournal, home: Path) -> None:
     home.mkdir()
     sql(home, "CREATE TABLE cookies(x)")
-    await trouble(journal, "another program")
+    await check_trouble(journal, "another program")
     assert sql(home, "SELECT name FROM sqlite_schema") == [("cookies",)]
 
 

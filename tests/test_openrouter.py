@@ -267,7 +267,9 @@ async def test_the_first_byte_is_awaited_only_so_long(server: FakeOpenRouter) ->
 async def test_a_slow_reader_is_not_cut_off() -> None:
     deadline = Deadline(Settings(idle_seconds=0.02))
     deadline.data()
-    await asyncio.sleep(0.1)  # a reader of events takes longer than the server may
+    done = asyncio.Event()  # a reader of events takes longer than the server may
+    asyncio.get_running_loop().call_later(0.1, done.set)
+    await done.wait()
     assert await deadline.wait(asyncio.sleep(0, "data")) == "data"
     with pytest.raises(TimedOut):
         await deadline.wait(asyncio.sleep(300))
