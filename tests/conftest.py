@@ -1,11 +1,15 @@
 """What all tests share."""
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from hypothesis import settings
+
+from outrider.journal.sqlite import SQLiteJournal
 
 settings.register_profile("house", deadline=None)  # no test fails because the machine is slow
 settings.load_profile("house")
@@ -31,3 +35,15 @@ def missing() -> Callable[[str], NoReturn]:
         pytest.skip(reason)
 
     return lacking
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def journal(home: Path) -> Iterator[SQLiteJournal]:
+    journal = SQLiteJournal(home)
+    yield journal
+    asyncio.run(journal.close())

@@ -4,16 +4,14 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import pytest
 from msgspec import Raw
 
 from outrider.events import Entry, MessageAdded, encode
 from outrider.journal import Journal, Log, Totals
-from outrider.journal.sqlite import SQLiteJournal
 
 WATCHDOG = 60.0
 
@@ -53,15 +51,3 @@ def sql(home: Path, statement: str, *values: object) -> list[tuple[object, ...]]
 
 def writers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "outrider-journal"]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def journal(home: Path) -> Iterator[SQLiteJournal]:
-    journal = SQLiteJournal(home)
-    yield journal
-    asyncio.run(journal.close())
