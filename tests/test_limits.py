@@ -1,19 +1,23 @@
 """Where a run ends at the latest, what it then has, and how it goes on."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import BaseModel
 
 from outrider import Agent, Limits, NoOutput, tool
 from outrider import events as e
 from outrider.errors import LimitOutcome
+from outrider.events import Replied, RequestFailed
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.limits import charged, reached
 from outrider.messages import Usage
+from outrider.model import ModelEvent, Request
 from outrider.state import State
 from outrider.testing.scripted import Calls, Script, ScriptedModel
 
@@ -196,3 +200,16 @@ async def test_no_more_calls_are_run_than_the_limit_says_and_the_model_may_still
     assert "the limit of 2 tool calls is reached" in str(result.messages)
     enough = await Agent(model, tools=[count], limits=Limits(tool_calls=3), journal=None).run("go")
     assert enough.output == "done"
+
+
+async def test_where_replies_have_no_price_requests_in_doubt_are_not_charged() -> None:
+    lost = RequestFailed(0, "connection", "gone", "retry", billed="unknown")
+
+    class Unpriced(ScriptedModel):
+        async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+            async for event in super().ask(request):
+                yield msgspec.structs.replace(event, usage=Usage(1, 1)) if isinstance(event, Replied) else event
+
+    model = Unpriced([LOOK, lost, lost, lost, "done"])
+    result = await Agent(model, tools=[look], journal=None).run("go")
+    assert (result.output, result.cost, result.receipt.requests_in_doubt) == ("done", None, 3)

@@ -19,6 +19,8 @@ def charged(state: State) -> Decimal:
     known = state.usage.cost or Decimal(0)
     if state.dearest is not None:
         return known + state.requests_in_doubt * state.dearest
+    if state.unpriced:  # a server that answers without a price: nothing there is counted in dollars
+        return known
     return known + state.guessed + (state.stake if state.open_request else 0)
 
 
