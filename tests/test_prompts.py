@@ -22,6 +22,7 @@ SLOTS: dict[str, dict[str, str | int | list[str]]] = {
     "call_denied": {"name": "look", "reason": "no money"},
     "call_edited": {"arguments": '{"a":1}', "result": "done"},
     "call_failed": {"name": "look", "type": "ValueError"},
+    "call_cut_off": {"name": "pay"},
     "call_over_limit": {"limit": 7},
     "call_in_doubt": {"name": "look"},
     "call_timed_out": {"name": "look", "seconds": "5"},

@@ -4,15 +4,18 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from outrider import Agent, Context, Result, Tool, ToolError, tool
 from outrider import events as e
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.messages import ToolMessage
+from outrider.model import ModelEvent, Request
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
@@ -321,3 +324,32 @@ def test_a_tool_that_exits_does_not_end_the_process(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "finished"), done.stderr
+
+
+class CutOff(ScriptedModel):
+    """Every reply with calls breaks off at the length limit."""
+
+    async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        async for event in super().ask(request):
+            if isinstance(event, e.Replied) and event.finish == "tool_calls":
+                event = msgspec.structs.replace(event, finish="length")  # noqa: PLW2901
+            yield event
+
+
+async def test_the_call_in_which_a_reply_broke_off_is_not_run_even_if_its_json_closes() -> None:
+    calls = Calls(("weather", {"city": "Rome"}), ("weather", {"city": "Os"}))
+    result = await Agent(CutOff([calls, "done"]), tools=[weather], journal=None).run("go")
+    assert result.output == "done"
+    whole, broken = told(result)
+    assert whole == "Rome: 1"
+    assert broken.startswith("Your reply was cut off at the length limit in the middle of this call of weather")
+
+
+async def test_replies_that_break_off_again_and_again_end_the_run_which_can_go_on(journal: SQLiteJournal) -> None:
+    broken = Calls(("weather", '{"city": "Ro'))
+    model = CutOff([broken, broken, broken, "done"])
+    agent = Agent(model, tools=[weather], journal=journal)
+    result = await agent.run("go")
+    assert (result.outcome, result.exit_code, len(model.requests)) == ("truncated", 8, 3)
+    assert "cut off" in result.detail
+    assert (await agent.resume(result.run)).output == "done"

@@ -19,6 +19,10 @@ CallStatus = Literal["new", "asked", "allowed", "denied", "started", "doubt", "a
 """asked: waits for consent. doubt: waits for word on its effect. again: to be run once more. done: has a result."""
 
 
+MOST_CUT_OFFS = 3
+"""After so many replies in a row that break off in a call, asking again would only cost more."""
+
+
 class Call(Struct, frozen=True):
     """A tool call of the last reply and how far it has come."""
 
@@ -89,6 +93,8 @@ class State(Struct):
     phase: Phase = "work"
     """The phase of the last request."""
 
+    cut_offs: int = 0
+    """Replies in a row that were cut off at the model's length limit in the middle of their calls."""
     failures: int = 0
     """Failed requests in a row."""
     delay: float = 0.0
@@ -160,7 +166,7 @@ def _run_started(state: State, event: e.RunStarted, entry: e.Entry) -> None:
 def _run_resumed(state: State, event: e.RunResumed, entry: e.Entry) -> None:
     state.limits = event.limits
     state.outcome, state.paused, state.detail = None, "", ""
-    state.failures, state.delay, state.rejections = 0, 0.0, 0
+    state.failures, state.delay, state.rejections, state.cut_offs = 0, 0.0, 0, 0
     if state.ending != "finished":
         state.ending = None
 
@@ -227,8 +233,12 @@ def _replied(state: State, event: e.Replied, entry: e.Entry) -> None:
     if not isinstance(message, AssistantMessage):
         return
     if message.tool_calls is UNSET or not message.tool_calls:
-        state.unjudged = message
+        state.unjudged, state.cut_offs = message, 0
         return
+    state.cut_offs = state.cut_offs + 1 if event.finish == "length" else 0
+    if state.cut_offs >= MOST_CUT_OFFS:
+        state.ending = "truncated"
+        state.detail = f"{state.cut_offs} replies in a row were cut off at the length limit in the middle of a call"
     state.tool_calls += len(message.tool_calls)
     calls = (
         ToolCall(f"{state.run}:{state.turns}:{index}", call.id, call.function.name, call.function.arguments)

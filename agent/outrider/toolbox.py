@@ -107,12 +107,8 @@ class Toolbox:
         if tool is None:
             return self._gone(call, state)
         match call.status:
-            case "new" if not self._on_offer(tool, state):
-                return self._unknown(call.call, state)
-            case "new" if _beyond(call, state):
-                return _refusal(call.call, say("call_over_limit", limit=state.limits.tool_calls))
             case "new":
-                return self._judge(call, tool, state)
+                return self._begin(call, tool, state)
             case "allowed" if call.arguments is not None:
                 return self._checked(call, tool, bytes(call.arguments).decode())
             case "denied":
@@ -124,6 +120,15 @@ class Toolbox:
                 return Ready(again, call.call.wire_id, tool, call.edited)
             case _:
                 return None
+
+    def _begin(self, call: Call, tool: AnyTool, state: State) -> Ready | e.Durable:
+        if not self._on_offer(tool, state):
+            return self._unknown(call.call, state)
+        if _cut_off(call, state):
+            return _refusal(call.call, say("call_cut_off", name=tool.name))
+        if _beyond(call, state):
+            return _refusal(call.call, say("call_over_limit", limit=state.limits.tool_calls))
+        return self._judge(call, tool, state)
 
     def _gone(self, call: Call, state: State) -> e.Durable:
         """A resumed run may lack the tool of a call that was under way: that call is still in doubt."""
@@ -234,6 +239,12 @@ async def _swallow(work: Awaitable[None]) -> None:
         await work
     except Exception:  # noqa: BLE001
         return
+
+
+def _cut_off(call: Call, state: State) -> bool:
+    """Whether the reply broke off in this call: even if its JSON happens to close, it is not what was meant."""
+    cut = state.last_reply is not None and state.last_reply.finish == "length"
+    return cut and call.call.id == list(state.calls)[-1]
 
 
 def _beyond(call: Call, state: State) -> bool:
