@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec import UNSET, Raw
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
+from agent_kit import Forecast, look, pay
 from outrider import Agent, Limits, NoOutput, Settings, SetupError, ask_before, tool
 from outrider import commands as c
 from outrider import events as e
@@ -25,28 +26,6 @@ from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
 WATCHDOG = 60.0
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> SQLiteJournal:
-    return SQLiteJournal(tmp_path)
-
-
-class Forecast(BaseModel):
-    city: str
-    celsius: float
-
-
-@tool(effect="read")
-def look(city: str) -> str:
-    """Look."""
-    return f"{city} is fine"
-
-
-@tool
-def pay(amount: int) -> str:
-    """Pay."""
-    return f"paid {amount}"
 
 
 # ----------------------------------------------------------------------------------------- before a run

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,11 +23,6 @@ from outrider.testing.scripted import Calls, Script, ScriptedModel
 pytestmark = pytest.mark.anyio
 WATCHDOG = 60.0
 LOOK = Calls(("look", {}))
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> SQLiteJournal:
-    return SQLiteJournal(tmp_path)
 
 
 @tool(effect="read")

@@ -1,6 +1,5 @@
 """Which calls run: the default, asking by effect, and a run that waits for a person, whoever the policy is."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -14,11 +13,6 @@ from outrider.state import State
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> SQLiteJournal:
-    return SQLiteJournal(tmp_path)
 
 
 @tool(effect="write")

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
+from agent_kit import Forecast, look, pay
 from outrider import Agent, Context, JournalError, Limits, SetupError, ask_before, tool
 from outrider import events as e
 from outrider.errors import RunBusy, RunNotFound
@@ -16,28 +16,6 @@ from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
 WATCHDOG = 60.0
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> SQLiteJournal:
-    return SQLiteJournal(tmp_path)
-
-
-class Forecast(BaseModel):
-    city: str
-    celsius: float
-
-
-@tool(effect="read")
-def look(city: str) -> str:
-    """Look."""
-    return f"{city} is fine"
-
-
-@tool
-def pay(amount: int) -> str:
-    """Pay."""
-    return f"paid {amount}"
 
 
 async def paused(journal: SQLiteJournal, **options: Any) -> str:
@@ -52,11 +30,11 @@ async def changes(journal: SQLiteJournal, run: str) -> list[tuple[str, ...]]:
     return [r.event.changed for r in await journal.read(run) if isinstance(r.event, e.RunResumed)]
 
 
-async def test_a_run_is_resumed_from_its_record_alone(journal: SQLiteJournal, tmp_path: Path) -> None:
+async def test_a_run_is_resumed_from_its_record_alone(journal: SQLiteJournal, home: Path) -> None:
     run = await paused(journal)
     await journal.close()
     model = ScriptedModel([Calls(("pay", {"amount": 1})), "done"])
-    fresh = Agent(model, tools=[look, pay], policy=ask_before("write"), journal=SQLiteJournal(tmp_path))
+    fresh = Agent(model, tools=[look, pay], policy=ask_before("write"), journal=SQLiteJournal(home))
     await fresh.approve(run, f"{run}:1:0")
     result = await fresh.resume(run)
     assert (result.output, result.run, result.turns) == ("done", run, 2)

@@ -23,11 +23,6 @@ pytestmark = pytest.mark.anyio
 WATCHDOG = 60.0
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> SQLiteJournal:
-    return SQLiteJournal(tmp_path)
-
-
 class Sum(BaseModel):
     total: int
 

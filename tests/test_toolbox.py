@@ -4,48 +4,23 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from msgspec import Raw
 
-from outrider import Agent, Context, Limits, Proposed, Result, Verdict, tool
+from agent_kit import outcome_of, recorded, told, weather
+from outrider import Agent, Context, Limits, Proposed, Verdict, tool
 from outrider import events as e
 from outrider.journal.sqlite import SQLiteJournal
-from outrider.messages import AssistantMessage, ToolMessage
+from outrider.messages import AssistantMessage
 from outrider.model import ModelEvent, Request
 from outrider.state import State
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
 WATCHDOG = 60.0
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> SQLiteJournal:
-    return SQLiteJournal(tmp_path)
-
-
-def told(result: Result[Any]) -> list[str]:
-    """What the model was told of its calls, in order."""
-    return [message.content for message in result.messages if isinstance(message, ToolMessage)]
-
-
-async def outcome_of(calls: Calls, *tools: Any, **more: Any) -> Result[str]:
-    agent = Agent(ScriptedModel([calls, "done"]), tools=tools, journal=None, **more)
-    return await asyncio.wait_for(agent.run("go"), WATCHDOG)
-
-
-async def recorded(journal: SQLiteJournal, run: str, kind: type[Any]) -> list[Any]:
-    return [entry.event for entry in await journal.read(run) if isinstance(entry.event, kind)]
-
-
-@tool(effect="read")
-def weather(city: str, days: int = 1) -> str:
-    """The weather of a city."""
-    return f"{city}: {days}"
 
 
 # ------------------------------------------------------------------------------------------- together

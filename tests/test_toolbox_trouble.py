@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from outrider import Agent, Context, Result, Tool, ToolError, tool
+from agent_kit import outcome_of, recorded, told, weather
+from outrider import Agent, Context, Tool, ToolError, tool
 from outrider import events as e
 from outrider.journal.sqlite import SQLiteJournal
-from outrider.messages import ToolMessage
 from outrider.model import ModelEvent, Request
 from outrider.testing.scripted import Calls, ScriptedModel
 
@@ -22,32 +22,7 @@ pytestmark = pytest.mark.anyio
 WATCHDOG = 60.0
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> SQLiteJournal:
-    return SQLiteJournal(tmp_path)
-
-
-def told(result: Result[Any]) -> list[str]:
-    """What the model was told of its calls, in order."""
-    return [message.content for message in result.messages if isinstance(message, ToolMessage)]
-
-
-async def outcome_of(calls: Calls, *tools: Any, **more: Any) -> Result[str]:
-    agent = Agent(ScriptedModel([calls, "done"]), tools=tools, journal=None, **more)
-    return await asyncio.wait_for(agent.run("go"), WATCHDOG)
-
-
-async def recorded(journal: SQLiteJournal, run: str, kind: type[Any]) -> list[Any]:
-    return [entry.event for entry in await journal.read(run) if isinstance(entry.event, kind)]
-
-
 # ---------------------------------------------------------------------------------------- what goes wrong
-
-
-@tool(effect="read")
-def weather(city: str, days: int = 1) -> str:
-    """The weather of a city."""
-    return f"{city}: {days}"
 
 
 async def test_an_unknown_name_gets_a_suggestion_and_the_list() -> None:

@@ -14,7 +14,7 @@ from outrider import commands as c
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
 from outrider.given import check_limits, check_rest, journal_from, model_from, tools_from
-from outrider.inbox import answer_to
+from outrider.inbox import answer_to, doubt_about
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
 from outrider.messages import Limits, UserMessage, printable, to_wire
@@ -24,13 +24,12 @@ from outrider.opening import (
     check_deps,
     check_task,
     check_text,
-    doubt_about,
     first_messages,
     name_of,
     new_run_id,
     own_version,
 )
-from outrider.openrouter.settings import KEY_VARIABLE, Settings
+from outrider.openrouter.settings import DEFAULT_MODEL, KEY_VARIABLE, Settings
 from outrider.output import OutputType
 from outrider.policy import Policy, default_policy, policy_name
 from outrider.result import Result
@@ -48,7 +47,6 @@ Deps = TypeVar("Deps", default=None)
 Out = TypeVar("Out", default=str)
 AnyDeps = TypeVar("AnyDeps", default=None)
 
-DEFAULT_MODEL = "qwen/qwen3-14b"
 SHORTEST_KEY = 16
 
 
@@ -147,7 +145,7 @@ class Agent(Generic[Deps, Out]):
         self.limits = limits
         self.tools = tools_from(tools)
         self._deps_type = deps_type
-        self._output: OutputType[Out] = OutputType(output, bool(self.tools))
+        self._output: OutputType[Out] = OutputType(output)
         self._instructions = instructions
         self._policy = policy
         self._journal = journal_from(journal)

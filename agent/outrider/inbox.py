@@ -10,7 +10,7 @@ from outrider import commands as c
 from outrider import events as e
 from outrider.errors import SetupError, did_you_mean
 from outrider.messages import ToolMessage, UserMessage, printable, to_wire
-from outrider.state import State
+from outrider.state import Call, CallStatus, State
 from outrider_prompts import say
 
 
@@ -42,13 +42,24 @@ def answer_to(
     state: State, call_id: str, allowed: bool, edited: dict[str, Any] | None, reason: str, by: str
 ) -> c.Answer:
     """The answer to a question of this run, bound to it. Raises SetupError when the call does not wait for one."""
-    call = state.calls.get(call_id)
-    if call is None or call.status != "asked" or call.arguments is None:
-        waiting = [c.call.id for c in state.calls.values() if c.status == "asked"]
-        hint = did_you_mean(call_id, waiting) or f"Waiting: {', '.join(waiting) or 'none'}."
-        raise SetupError(f"run {state.run} has no call {call_id} that waits for an approval", hint)
+    call = _that_waits(state, call_id, "asked", "Waiting", "waits for an approval")
+    arguments = call.arguments or e.NOTHING
     new = Raw(msgspec.json.encode(edited)) if edited is not None else e.NOTHING
-    return c.Answer(by, call_id, call.call.name, call.arguments, call.question, allowed, new, reason)
+    return c.Answer(by, call_id, call.call.name, arguments, call.question, allowed, new, reason)
+
+
+def doubt_about(state: State, call_id: str) -> int:
+    """The number of the doubt about this call. Raises SetupError when it is not in doubt."""
+    return _that_waits(state, call_id, "doubt", "In doubt", "is in doubt").question
+
+
+def _that_waits(state: State, call_id: str, status: CallStatus, heading: str, how: str) -> Call:
+    call = state.calls.get(call_id)
+    if call is None or call.status != status:
+        such = [each.call.id for each in state.calls.values() if each.status == status]
+        hint = did_you_mean(call_id, such) or f"{heading}: {', '.join(such) or 'none'}."
+        raise SetupError(f"run {state.run} has no call {call_id} that {how}", hint)
+    return call
 
 
 def _misfit(state: State, answer: c.Answer, now: float) -> str:

@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from outrider import events as e
-from outrider.errors import SetupError, did_you_mean
+from outrider.errors import SetupError
 from outrider.messages import AssistantMessage, SystemMessage, UserMessage, from_wire, printable, to_wire
 from outrider.result import Result
 from outrider.state import State
@@ -63,16 +63,6 @@ def name_of(run: "str | Result[Any]") -> str:
     if not name:
         raise SetupError("run is empty", "Give a run's name, as result.run has it, or the result itself.")
     return name
-
-
-def doubt_about(state: State, call_id: str) -> int:
-    """The number of the doubt about this call. Raises SetupError when it is not in doubt."""
-    call = state.calls.get(call_id)
-    if call is None or call.status != "doubt":
-        doubted = [each.call.id for each in state.calls.values() if each.status == "doubt"]
-        hint = did_you_mean(call_id, doubted) or f"In doubt: {', '.join(doubted) or 'none'}."
-        raise SetupError(f"run {state.run} has no call {call_id} that is in doubt", hint)
-    return call.question
 
 
 def first_messages(system: str, task: str, history: Result[Any] | None) -> tuple[Raw, ...]:

@@ -24,33 +24,29 @@ _WRAP = "answer"
 
 
 class Rung(Struct, frozen=True):
-    """One way of asking for the answer's form. ``fits`` says whether a schema can be asked for in this way."""
+    """One way of asking for the answer's form. ``format`` gives None for a schema that has no such form."""
 
     name: str
-    fits: Callable[[Schema], bool]
-    format: Callable[[str, Schema], dict[str, Any]]
+    format: Callable[[str, Schema], dict[str, Any] | None]
 
 
-def _json_schema(strict: bool) -> Callable[[str, Schema], dict[str, Any]]:
-    def form(name: str, schema: Schema) -> dict[str, Any]:
-        sent = strict_form(schema).schema if strict else schema
-        return {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": sent}}
-
-    return form
+def _strict(name: str, schema: Schema) -> dict[str, Any] | None:
+    strict = strict_form(schema)
+    return _json_schema(name, strict.schema, strict=True) if strict.ok else None
 
 
-RUNGS = (
-    Rung("json_schema strict", lambda schema: strict_form(schema).ok, _json_schema(strict=True)),
-    Rung("json_schema", lambda schema: True, _json_schema(strict=False)),
-)
+def _json_schema(name: str, schema: Schema, strict: bool = False) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": schema}}
+
+
+RUNGS = (Rung("json_schema strict", _strict), Rung("json_schema", _json_schema))
 """The ways of asking, the strongest first. The first that fits the schema is taken."""
 
 
 class OutputType(Generic[Out]):
     """What a run's answer has to be: plain text, or something that JSON of a schema stands for."""
 
-    def __init__(self, declared: Any = None, tools: bool = False) -> None:
-        self._tools = tools
+    def __init__(self, declared: Any = None) -> None:
         self._checker: Checker[Out] | None = None
         self._format: Raw | None = None
         self.rung = "text"
@@ -60,9 +56,9 @@ class OutputType(Generic[Out]):
         self._checker = cast("Checker[Out]", checker_for(_union(declared)))
         self.name = _name_of(declared)
         self._schema, self._wrapped = _object_root(self._checker.schema)
-        rung = next(rung for rung in RUNGS if rung.fits(self._schema))
-        self.rung = rung.name
-        self._format = Raw(msgspec.json.encode(rung.format(self.name, self._schema)))
+        forms = ((rung.name, rung.format(self.name, self._schema)) for rung in RUNGS)
+        self.rung, form = next((name, form) for name, form in forms if form)
+        self._format = Raw(msgspec.json.encode(form))
 
     # ------------------------------------------------------------------------------------------- asking
 

@@ -7,11 +7,12 @@ from typing import Any
 import click
 import msgspec
 
-from outrider.agent import DEFAULT_MODEL, Agent
+from outrider.agent import Agent
 from outrider.cli.flags import Flags, agent_flags
 from outrider.cli.live import Watch, conclude, drive
 from outrider.cli.text import note, out, to_people
 from outrider.messages import Limits
+from outrider.openrouter.settings import DEFAULT_MODEL
 
 
 @click.command("run")

@@ -15,12 +15,11 @@ from outrider.openrouter.cost import usage_from
 from outrider.openrouter.exchange import Exchange
 from outrider.openrouter.failures import PATIENCE, Broken, Failure, delay, judge
 from outrider.openrouter.merge import Merger
-from outrider.openrouter.settings import Settings, body_settings, with_session
+from outrider.openrouter.settings import DEFAULT_MODEL, Settings, body_settings, with_session
 
 if TYPE_CHECKING:
     from outrider.openrouter.transport import Line
 
-DEFAULT_MODEL = "qwen/qwen3-14b"
 _transport: ModuleType | None = None
 
 

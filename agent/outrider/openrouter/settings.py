@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 else:
     AsyncClient = object  # the import is heavy, and help() wants a name that is there at run time
 
+DEFAULT_MODEL = "qwen/qwen3-14b"
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 _SAMPLING = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop")
 
