@@ -13,5 +13,6 @@ better GGUF file can take its place: ``local:/path/to/model.gguf``.
 """
 
 from outrider.local.model import LocalModel
+from outrider.local.weights import LIMITS
 
-__all__ = ["LocalModel"]
+__all__ = ["LIMITS", "LocalModel"]

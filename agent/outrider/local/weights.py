@@ -31,6 +31,13 @@ FETCH_SECONDS = 1800.0
 INSTALL = "pip install 'outrider[local]'"
 """What brings llama.cpp, which runs the weights."""
 
+LIMITS = (
+    "The embedded model is very small (135 million parameters): it does sums with a calculator, copies fields out of "
+    "short texts, picks labels and chooses between two tools; it cannot chat, summarise or choose among many tools. "
+    "A larger one: local:/path/to/model.gguf"
+)
+"""What to expect of the embedded model, for people."""
+
 
 def cache_home() -> Path:
     """Where weights are kept: $OUTRIDER_CACHE, or ``outrider`` in $XDG_CACHE_HOME or ~/.cache."""
