@@ -13,7 +13,7 @@ STOP = { echo "outrider: $(1)" >&2; exit 2; }
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run weights test crash check format pins clean
+.PHONY: help run weights test crash live bench check format pins clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -31,6 +31,12 @@ test: .venv/dev  ## run the tests; ARGS="tests/test_x.py -k word" runs some
 
 crash: .venv/dev  ## kill runs at every point of the crash matrix and resume them (about 3 minutes)
 	@OUTRIDER_CRASH=all $(BIN)/python -m pytest tests/test_crash.py
+
+live: .venv/dev  ## ask the live OpenRouter a few things (needs OPENROUTER_API_KEY; costs under 0.02 dollars)
+	@$(BIN)/python -m pytest tests/live -s $(ARGS)
+
+bench: .venv/dev  ## what starting costs, against its bars
+	@$(BIN)/python tests/benchmarks/start_up.py
 
 check: .venv/dev  ## formatting, lint, strict types, layers
 	@$(BIN)/ruff format --check --quiet . || $(call STOP,run make format)
