@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import IO
 
 from outrider.errors import SetupError
 from outrider.local.weights import INSTALL
@@ -43,7 +44,7 @@ class Server:
             "max_tokens": 256 if embedded else 1024,
             "threads": 1 if embedded else max(1, (os.cpu_count() or 2) // 2),
         }
-        with tempfile.TemporaryFile() as noise:
+        with _noise() as noise:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(Path(__file__).with_name("child.py"))],
                 stdin=subprocess.PIPE,
@@ -96,6 +97,13 @@ class Server:
         if "url" not in answer:
             raise _not_started(self.path, answer.get("error", "its process ended"))
         return answer["url"]
+
+
+def _noise() -> IO[bytes]:
+    """Where llama.cpp's words go until it has started: into memory if possible, since no run writes outside its journal."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("llama.cpp"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def running(path: Path, embedded: bool) -> Server:
