@@ -100,7 +100,7 @@ class Server:
 
 
 def _noise() -> IO[bytes]:
-    """Where llama.cpp's words go until it has started: into memory if possible, since no run writes outside its journal."""
+    """Where llama.cpp's words go until it has started: into memory if possible, for no file is written."""
     if sys.platform == "linux":
         return os.fdopen(os.memfd_create("llama.cpp"), "w+b")
     return tempfile.TemporaryFile()
