@@ -32,7 +32,11 @@ class Event(Struct, frozen=True, tag_field="kind", omit_defaults=True):
 
 
 class RunStarted(Event, frozen=True, tag="run_started"):
-    """A run began. ``messages`` are the first wire messages; ``tools`` maps names to a digest of each schema."""
+    """A run began. ``messages`` are the first wire messages; ``tools`` maps names to a digest of each schema.
+
+    ``run`` is its name, ``agent`` that of the agent; ``output`` and ``policy`` name the answer's type and the policy.
+    ``version`` is Outrider's, ``schema`` that of the events.
+    """
 
     run: str
     task: str
@@ -50,7 +54,7 @@ class RunStarted(Event, frozen=True, tag="run_started"):
 
 
 class RunResumed(Event, frozen=True, tag="run_resumed"):
-    """A run went on. ``changed`` says in plain words what differs from the recorded run."""
+    """A run went on, under these limits. ``changed`` says in plain words what differs from the recorded run."""
 
     by: str
     limits: Limits
@@ -83,7 +87,7 @@ class RunFinished(Event, frozen=True, tag="run_finished"):
 
 
 class MessageAdded(Event, frozen=True, tag="message_added"):
-    """A message joined the conversation from outside: the user said something more."""
+    """A message joined the conversation from outside: the user said something more. ``wire`` is the message."""
 
     wire: Raw
     by: str
@@ -120,6 +124,8 @@ class RequestAccepted(Event, frozen=True, tag="request_accepted"):
 class RequestFailed(Event, frozen=True, tag="request_failed"):
     """A request came to nothing. ``then`` says what happens next, ``delay`` after how many seconds.
 
+    ``reason`` is a word for programs, ``message`` a sentence for people, ``status`` the HTTP status if there was one.
+    ``hint`` says what a person can do, where that is known.
     ``billed`` is "no" when the provider refused before working, "unknown" when it may have charged, and "usage"
     when it said what it charged. ``raw`` is the beginning of what was received.
     """
@@ -134,10 +140,15 @@ class RequestFailed(Event, frozen=True, tag="request_failed"):
     usage: Usage = Usage()
     provider: str = ""
     raw: str = ""
+    hint: str = ""
 
 
 class Replied(Event, frozen=True, tag="replied"):
-    """The model answered. ``wire`` is the message as it goes back in later requests."""
+    """The model answered. ``wire`` is the message as it goes back in later requests.
+
+    ``finish`` is the provider's word for why the reply ended. ``model`` and ``provider`` are who answered, ``generation``
+    is the id under which they know the reply, ``refusal`` why the model declined.
+    """
 
     number: int
     wire: Raw

@@ -1,0 +1,175 @@
+"""What docs/ says of the record and the reports is what the code does; OUTRIDER_WRITE=1 writes it anew."""
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import jsonschema
+import pytest
+from hypothesis import given
+
+from outrider import events as e
+from outrider.journal import database
+from outrider.testing.fake import FakeOpenRouter, FakeReply
+from published import SCHEMAS, Json, events_page
+from random_events import events
+from shell import FORECAST, ROOT, Done, Shell, pay_call, weather_call
+
+DOCS = ROOT / "docs"
+RECORD = ROOT / "tests" / "record"
+PAGE = DOCS / "record.md"
+MARK = "<!-- events: what follows is made from agent/outrider/events.py -->\n"
+
+
+def published(path: Path, content: bytes) -> bytes:
+    """What the file holds; written first when that is asked for."""
+    if os.environ.get("OUTRIDER_WRITE") == "1":
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    return path.read_bytes()
+
+
+def sealed(schema: Any) -> Any:
+    """The schema, taking no field that it does not name."""
+    if isinstance(schema, list):
+        return [sealed(part) for part in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {name: sealed(part) for name, part in cast(Json, schema).items()}
+    return parts | {"additionalProperties": False} if "properties" in parts and "type" in parts else parts
+
+
+@cache
+def schema(name: str) -> Any:
+    return jsonschema.Draft202012Validator(sealed(json.loads(SCHEMAS[name]())))
+
+
+# ----------------------------------------------------------------------------------------------- the words
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schemas_are_those_of_the_code(name: str) -> None:
+    made = SCHEMAS[name]()
+    assert published(DOCS / "schemas" / f"{name}.json", made) == made, "OUTRIDER_WRITE=1 and the same test"
+    jsonschema.Draft202012Validator.check_schema(json.loads(made))
+
+
+def test_the_page_tells_every_event() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    made = text.partition(MARK)[0] + MARK + "\n" + events_page() + "\n"
+    assert published(PAGE, made.encode()).decode() == made, "OUTRIDER_WRITE=1 and the same test"
+    assert re.findall(r"^### `(\w+)`", made, re.MULTILINE) == [
+        kind.__struct_config__.tag for kind in get_args(e.Durable)
+    ]
+
+
+def test_the_page_tells_every_column(outrider: Shell) -> None:
+    outrider.server.add("Hello.")
+    assert outrider("run", "Hi").code == 0
+    connection = sqlite3.connect(outrider.home / database.FILE)
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    columns = {
+        table: [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+        for table in tables
+        if not table.startswith("sqlite_")
+    }
+    pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    connection.close()
+    text = PAGE.read_text(encoding="utf-8")
+    sections = re.findall(r"^### Table `(\w+)`\n(.*?)(?=^##)", text, re.DOTALL | re.MULTILINE)
+    assert {name: re.findall(r"^\| `(\w+)` \|", body, re.MULTILINE) for name, body in sections} == columns
+    assert re.findall(r"is (\d+), `PRAGMA user_version` the version of the tables: (\d+)", text) == [
+        tuple(map(str, pragmas))
+    ]
+
+
+# ----------------------------------------------------------------------------------------- and what is said
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOpenRouter]:
+    with FakeOpenRouter() as server:
+        yield server
+
+
+@pytest.fixture
+def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
+    return Shell(tmp_path, server)
+
+
+@given(events)
+def test_every_event_fits_its_schema(event: e.Durable) -> None:
+    line: Json = {"run": "r", "seq": 1, "at": 1.5, "event": json.loads(e.encode(event))}
+    schema("events").validate(line)
+
+
+ENDS: dict[str, tuple[list[str], list[FakeReply | str]]] = {
+    "finished": (["Hi"], [FakeReply(text="Hello.", cost=None)]),
+    "paused": (["Pay.", "-t", "app:pay", "--approve", "writes"], [pay_call()]),
+    "limit": (["How warm?", "-t", "app:weather", "--max-turns", "1"], [weather_call()]),
+    "provider": (["Hi"], [FakeReply(status=400, error="no such thing")]),
+    "truncated": (["Hi"], [FakeReply(text="Hel", finish="length")]),
+}
+"""Runs by how they end: the arguments, and what the model says."""
+
+
+def test_reports_and_the_list_of_runs_fit_their_schemas(outrider: Shell) -> None:
+    for outcome, (args, replies) in ENDS.items():
+        outrider.server.add(*replies)
+        said = outrider("run", *args, "--json")
+        (report,) = fitting(said, "report")
+        assert (report["outcome"], report["exit_code"]) == (outcome, said.code)
+    listed = fitting(outrider("runs", "--json"), "runs")
+    assert [line["outcome"] for line in listed] == list(reversed(ENDS))
+
+
+def test_events_fit_their_schema_as_they_happen_and_from_the_record(outrider: Shell) -> None:
+    busy = FakeReply(status=503, error="busy", headers={"Retry-After": "0"})
+    outrider.server.add(busy, weather_call(), "Rather.", FORECAST)
+    run = outrider("run", "How warm?", "-t", "app:weather", "--output", "app:Forecast", "--events")
+    live = fitting(run, "events")
+    assert live == fitting(outrider("show", "last", "--json"), "events")
+    assert [line["seq"] for line in live] == list(range(1, len(live) + 1))
+    assert {"request_failed", "output_rejected", "tool_finished"} <= {line["event"]["kind"] for line in live}
+
+
+def fitting(done: Done, name: str) -> list[Json]:
+    for line in done.lines:
+        schema(name).validate(line)
+    assert done.lines
+    return done.lines
+
+
+# ------------------------------------------------------------------------------------- what older ones wrote
+
+
+def test_events_of_version_1_are_read_and_written_as_they_were() -> None:
+    lines = (RECORD / "events-1.jsonl").read_bytes().splitlines()
+    for line in lines:
+        assert json.loads(e.encode(e.decode(line))) == json.loads(line)
+    assert len({json.loads(line)["kind"] for line in lines}) == len(lines) == 22
+
+
+def test_a_journal_of_version_1_is_listed_read_and_gone_on_with(outrider: Shell) -> None:
+    outrider.home.mkdir()
+    journal = sqlite3.connect(outrider.home / database.FILE)
+    journal.executescript((RECORD / "journal-1.sql").read_text(encoding="utf-8"))
+    journal.close()
+    (line,) = fitting(outrider("runs", "--json"), "runs")
+    assert (line["outcome"], line["turns"]) == ("paused", 2)
+    assert "Paris: 21 degrees" in outrider("show", "last").out
+    assert outrider("show", "last", "--request", "2").code == 0
+    assert outrider("approve", "last", f"{line['run']}:2:0").code == 0
+    outrider.server.add("Paid.")
+    resumed = outrider("resume", "last", "-t", "app:weather", "-t", "app:pay", "--approve", "writes")
+    assert (resumed.code, resumed.out) == (0, "Paid.\n")
+    (request,) = outrider.server.requests
+    assert [message["content"] for message in request.json["messages"] if message["role"] == "tool"] == [
+        "Paris: 21 degrees",
+        "paid 3",
+    ]
