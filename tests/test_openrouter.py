@@ -19,6 +19,7 @@ from outrider.messages import AssistantMessage, UserMessage, from_wire, to_wire
 from outrider.model import Ask, ModelEvent, Request, join_body
 from outrider.openrouter import OpenRouter, Settings
 from outrider.openrouter.deadline import Deadline, TimedOut
+from outrider.openrouter.settings import BASE_URL
 from outrider.testing.fake import FakeOpenRouter, FakeReply
 
 pytestmark = pytest.mark.anyio
@@ -164,8 +165,14 @@ def test_settings_make_the_body() -> None:
 
 def test_settings_are_checked_and_keep_the_key_to_themselves() -> None:
     assert "sk-secret" not in repr(Settings(api_key="sk-secret"))
-    with pytest.raises(SetupError, match="whole URL"):
-        Settings(base_url="openrouter.ai")
+    for wrong in ("openrouter.ai", "https://openrouter.ai", "https://openrouter.ai/v1", f"{BASE_URL}/chat/completions"):
+        with pytest.raises(SetupError, match="whole URL"):
+            Settings(base_url=wrong)
+    for key, told in (('"sk-or-1"', "quotes"), ("sk-or 1", "no key has"), ("sk-proj-1", "OpenAI"), ("hf_1", "Hugging")):
+        with pytest.raises(SetupError, match=told) as caught:
+            Settings(api_key=key).key()
+        assert key not in str(caught.value)
+    assert Settings(api_key="hf_1", base_url="http://127.0.0.1/v1").key() == "hf_1"
     with pytest.raises(SetupError, match="messages"):
         Settings(extra={"messages": []})
 

@@ -13,6 +13,8 @@ from outrider.events import RequestFailed
 from outrider.messages import UserMessage, to_wire
 from outrider.model import Ask, Request, join_body
 from outrider.openrouter import OpenRouter, Settings
+from outrider.openrouter.advice import advice
+from outrider.openrouter.failures import Failure
 from outrider.testing.fake import FakeOpenRouter, FakeReply
 
 pytestmark = pytest.mark.anyio
@@ -81,14 +83,42 @@ async def test_http_errors(server: FakeOpenRouter, status: int, error: dict[str,
 async def test_common_errors_say_what_to_do(server: FakeOpenRouter, status: int, hint: str) -> None:
     server.add(FakeReply(status=status, error="No. The key was sk-test"))
     event = await failed(model_at(server))
-    assert hint in event.message
+    assert hint in event.hint
     assert "sk-test" not in event.message + event.raw
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "hint"),
+    [
+        (400, "qwen3-14b is not a valid model ID", "vendor/name"),
+        (404, "No endpoints found that support tool use.", "takes tools"),
+        (400, {"message": "too long", "metadata": {"error_type": "context_length_exceeded"}}, "longer context"),
+        (400, {"message": "x", "availability": {"code": "model_not_found"}}, "vendor/name"),
+        (429, "slow down", "with another model"),
+        (529, "busy", "later"),
+    ],
+)
+async def test_less_common_errors_do_too(
+    server: FakeOpenRouter, status: int, error: dict[str, Any] | str, hint: str
+) -> None:
+    server.add(FakeReply(status=status, error=error))
+    assert hint in (await failed(model_at(server), 9)).hint
+
+
+def test_a_key_of_another_form_is_named_when_openrouter_refuses_it() -> None:
+    refused = Failure("authentication", "User not found.", False, 401)
+    told = advice(refused, '{"error": 1}', "my-secret", "https://openrouter.ai/api/v1")
+    assert "sk-or-" in told
+    assert "my-secret" not in told
+    assert "sk-or-" not in advice(refused, '{"error": 1}', "my-secret", "http://127.0.0.1:1/v1")
+    assert "sk-or-" not in advice(refused, '{"error": 1}', "sk-or-v1-1", "https://openrouter.ai/api/v1")
 
 
 async def test_html_and_redirects_are_failures(server: FakeOpenRouter) -> None:
     page = b"<html>Bad gateway</html>"
     server.add(FakeReply(status=502, body=page), FakeReply(body=page))
     server.add(FakeReply(status=307, body=b"", headers={"Location": "http://127.0.0.1:9/"}))
+    server.add(FakeReply(status=404, body=b"<html>no such page</html>"))
     model = model_at(server)
     event = await failed(model)
     assert (event.reason, event.then, event.raw) == ("provider_unavailable", "retry", page.decode())
@@ -97,6 +127,7 @@ async def test_html_and_redirects_are_failures(server: FakeOpenRouter) -> None:
     assert "Bad gateway" in event.message
     event = await failed(model)
     assert (event.reason, event.then) == ("redirect", "stop")
+    assert "base_url" in (await failed(model)).hint
 
 
 @pytest.mark.parametrize(
@@ -186,3 +217,7 @@ async def test_a_reply_that_is_none_is_tried_again(server: FakeOpenRouter, reply
 async def test_a_server_that_is_not_there(server: FakeOpenRouter) -> None:
     event = await failed(model_at(server, base_url="http://127.0.0.1:1/v1"))
     assert (event.reason, event.then, event.billed) == ("connection", "retry", "no")
+    assert "127.0.0.1:1: Connect" in event.message
+    event = await failed(model_at(server, base_url="http://elsewhere.invalid/v1", proxy="http://127.0.0.1:1"))
+    assert (event.reason, event.then, event.billed) == ("proxy", "retry", "no")
+    assert "127.0.0.1:1" in event.message

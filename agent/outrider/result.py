@@ -79,6 +79,8 @@ class Result(Generic[Out]):
         hint = _HINTS[self.outcome].format(run=self.run) if self.kept else _UNKEPT
         if isinstance(self.problem, OutriderError) and self.problem.hint:
             hint = self.problem.hint
+        elif self._state.hint:
+            hint = f"{self._state.hint} {hint}"
         return error(f"run {self.run} has no output: {self.outcome}: {self.detail}", hint, self)
 
     @property

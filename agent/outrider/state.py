@@ -105,6 +105,8 @@ class State(Struct):
     ending: e.Outcome | None = None
     """How the run is about to end."""
     detail: str = ""
+    hint: str = ""
+    """What a person can do about the failure that ends the run, where that is known."""
     outcome: e.Outcome | None = None
     """How the run has ended or why it rests; None while it is under way."""
     paused: str = ""
@@ -165,7 +167,7 @@ def _run_started(state: State, event: e.RunStarted, entry: e.Entry) -> None:
 
 def _run_resumed(state: State, event: e.RunResumed, entry: e.Entry) -> None:
     state.limits = event.limits
-    state.outcome, state.paused, state.detail = None, "", ""
+    state.outcome, state.paused, state.detail, state.hint = None, "", "", ""
     state.failures, state.delay, state.rejections, state.cut_offs = 0, 0.0, 0, 0
     if state.ending != "finished":
         state.ending = None
@@ -215,7 +217,7 @@ def _request_failed(state: State, event: e.RequestFailed, entry: e.Entry) -> Non
     state.failures += 1
     state.delay = event.delay
     if event.then == "stop":
-        state.ending, state.detail = "provider", event.message
+        state.ending, state.detail, state.hint = "provider", event.message, event.hint
 
 
 def _replied(state: State, event: e.Replied, entry: e.Entry) -> None:

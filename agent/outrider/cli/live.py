@@ -160,6 +160,8 @@ def _explain(result: Result[Any], resume: str, quiet: bool) -> None:
         note(clean(f"{result.outcome}: {result.detail}"))
     if isinstance(result.problem, OutriderError) and result.problem.hint:
         note(f"  {result.problem.hint}")
+    if quiet and result.state.hint:
+        note(clean(f"  {result.state.hint}"))
     if quiet:
         for command in how_to_answer(result.state):
             note(f"  {command}")

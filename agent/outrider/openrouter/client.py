@@ -11,6 +11,7 @@ from msgspec import Raw
 from outrider.events import Replied, RequestAccepted, RequestFailed
 from outrider.messages import Usage, to_wire
 from outrider.model import Ask, ModelEvent, Request
+from outrider.openrouter.advice import advice
 from outrider.openrouter.cost import usage_from
 from outrider.openrouter.exchange import Exchange
 from outrider.openrouter.failures import PATIENCE, Broken, Failure, delay, judge
@@ -113,6 +114,7 @@ class OpenRouter:
             )
         usage = usage_from(merger.usage)
         key = self._options.key()
+        raw = failure.raw or merger.head.decode("utf-8", "replace")
         return RequestFailed(
             number=request.number,
             reason=failure.reason,
@@ -123,7 +125,8 @@ class OpenRouter:
             billed=failure.billed if usage is None else "usage",
             usage=usage or Usage(),
             provider=failure.provider or merger.provider,
-            raw=(failure.raw or merger.head.decode("utf-8", "replace")).replace(key, "..."),
+            raw=raw.replace(key, "..."),
+            hint=advice(failure, raw, key, self._options.base_url),
         )
 
 

@@ -64,15 +64,6 @@ _WORDS = {
     524: "timeout",
     529: "provider_overloaded",
 }
-_HINTS = {
-    301: "Check base_url: the server has moved.",
-    401: "Check the API key: make or renew one at openrouter.ai/keys and put it into OPENROUTER_API_KEY.",
-    402: "Add credit at openrouter.ai/credits, or raise the limit of this key at openrouter.ai/keys.",
-    403: "This key may not do that: a guardrail, a budget, moderation or the region forbids it.",
-    404: "Check the model's name at openrouter.ai/models; if it is right, loosen what the request insists on "
-    "(settings.provider, a strict output type, the price or privacy limits).",
-    413: "The conversation is too large for this model: shorten it or choose one with a longer context.",
-}
 
 
 class Failure(Struct, frozen=True):
@@ -114,7 +105,7 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes) -> Failure
         changes["wait"] = wait
     if status < 400:
         changes |= {"reason": "redirect", "retry": False}
-        changes["message"] = f"The server sent us on to {headers.get('location', 'another place')}. {_HINTS[301]}"
+        changes["message"] = f"The server sent us on to {headers.get('location', 'another place')}."
     return msgspec.structs.replace(failure, **changes)
 
 
@@ -127,7 +118,7 @@ def from_error(error: Any, status: int = 0) -> Failure:
     kind = kind if isinstance(kind, str) else ""
     return Failure(
         reason=kind or _WORDS.get(code) or (f"http_{code}" if code else "provider_error"),
-        message=" ".join(filter(None, (_message(error, known, metadata), _HINTS.get(code)))),
+        message=_message(error, known, metadata),
         retry=_retryable(availability, kind, code),
         status=code,
         wait=_seconds(availability.get("retry_after")),
@@ -145,9 +136,12 @@ def from_exception(error: Exception) -> Failure:
         return Failure("timeout", f"The request timed out: {error}.", retry=True)
     unsent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError)
     billed: Literal["no", "unknown"] = "no" if unsent else "unknown"
-    text = str(error) or type(error).__name__
-    if _about_certificates(error):
-        return Failure("certificate", f"The server's certificate is not trusted: {text}.", retry=False, billed=billed)
+    text = (str(error) or type(error).__name__).removesuffix(".")
+    if untrusted := _about_certificates(error):
+        message = f"The server's certificate is not trusted: {untrusted.verify_message or untrusted}."
+        return Failure("certificate", message, retry=False, billed=billed)
+    if isinstance(error, httpx2.ProxyError):
+        return Failure("proxy", f"There is no way through the proxy: {text}.", retry=True, billed=billed)
     what = "There is no connection to the server" if unsent else "The connection broke"
     return Failure("connection", f"{what}: {text}.", retry=True, billed=billed)
 
@@ -228,9 +222,9 @@ def _object(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _about_certificates(error: BaseException | None) -> bool:
+def _about_certificates(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
-            return True
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None

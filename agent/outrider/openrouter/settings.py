@@ -16,6 +16,8 @@ else:
 
 DEFAULT_MODEL = "qwen/qwen3-14b"
 KEY_VARIABLE = "OPENROUTER_API_KEY"
+BASE_URL = "https://openrouter.ai/api/v1"
+_OTHERS = {"sk-proj-": "OpenAI", "sk-ant-": "Anthropic", "AIza": "Google", "gsk_": "Groq", "hf_": "Hugging Face"}
 _SAMPLING = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop")
 
 
@@ -37,7 +39,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """
 
     api_key: str | None = None
-    base_url: str = "https://openrouter.ai/api/v1"
+    base_url: str = BASE_URL
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -60,8 +62,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     keep_alive: bool = True
 
     def __post_init__(self) -> None:
-        if not self.base_url.startswith(("http://", "https://")):
-            raise SetupError(f"base_url is {self.base_url!r}", "Give a whole URL, as in https://openrouter.ai/api/v1")
+        url = self.base_url.rstrip("/")
+        whole = url.startswith(("http://", "https://")) and not url.endswith("/chat/completions")
+        if not whole or (is_openrouter(url) and not url.endswith("/api/v1")):
+            raise SetupError(f"base_url is {self.base_url!r}", f"Give a whole URL; OpenRouter's is {BASE_URL}")
         if "messages" in self.extra:
             raise SetupError("settings.extra holds messages", "Messages belong to the run; leave them out.")
 
@@ -74,14 +78,31 @@ class Settings(Struct, frozen=True, kw_only=True):
         """The API key. Raises SetupError when there is none, or when it cannot be one."""
         key = (self.api_key or os.environ.get(KEY_VARIABLE, "")).strip()
         if not key:
+            other = " (OPENAI_API_KEY is set, but OpenRouter takes keys of its own)"
             raise SetupError(
-                "There is no API key for OpenRouter.",
+                f"there is no API key for OpenRouter{other if os.environ.get('OPENAI_API_KEY') else ''}",
                 f"Put one into the variable {KEY_VARIABLE} (keys are made at openrouter.ai/keys), "
                 'or go on without a key: Agent("local"), on the command line --model local',
             )
-        if not (key.isascii() and key.isprintable()):
-            raise SetupError("The API key holds characters that no key has.", f"Copy it into {KEY_VARIABLE} once more.")
+        if wrong := _wrong_with(key, is_openrouter(self.base_url)):
+            raise SetupError(f"the API key {wrong}", f"Copy it into {KEY_VARIABLE} once more, from openrouter.ai/keys.")
         return key
+
+
+def is_openrouter(base_url: str) -> bool:
+    """Whether this is OpenRouter itself, not another server that speaks like it."""
+    host = base_url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
+    return host == "openrouter.ai" or host.endswith(".openrouter.ai")
+
+
+def _wrong_with(key: str, openrouter: bool) -> str:
+    """Why this cannot be a key, or nothing. A key of somebody else must not be sent to OpenRouter."""
+    if key[0] in "'\"":
+        return "has quotes around it"
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        return "holds characters that no key has"
+    owner = next((owner for begin, owner in _OTHERS.items() if key.startswith(begin)), "")
+    return f"is one of {owner}, not of OpenRouter (those begin with sk-or-)" if owner and openrouter else ""
 
 
 def body_settings(model: str, settings: Settings, ask: Ask) -> bytes:

@@ -144,7 +144,15 @@ def _told(error: Exception, request: httpx2.Request) -> httpx2.RequestError:
         kind = httpx2.ConnectError
     elif isinstance(error, aiohttp.ConnectionTimeoutError):
         kind = httpx2.ConnectTimeout
-    return kind(str(error) or type(error).__name__, request=request)
+    return kind(_words(error), request=request)
+
+
+def _words(error: Exception) -> str:
+    """Who could not be reached and why; aiohttp's own words hold Python objects."""
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        why = error.os_error.strerror or str(error.os_error) or type(error.os_error).__name__
+        return f"{error.host}:{error.port}: {why}"
+    return str(error) or type(error).__name__
 
 
 def _headers(settings: Settings) -> dict[str, str]:
