@@ -33,7 +33,7 @@ crash: .venv/dev  ## kill runs at every point of the crash matrix and resume the
 	@OUTRIDER_CRASH=all $(BIN)/python -m pytest tests/test_crash.py
 
 live: .venv/dev  ## ask the live OpenRouter a few things (needs OPENROUTER_API_KEY; costs under 0.02 dollars)
-	@$(BIN)/python -m pytest tests/live -s $(ARGS)
+	@$(BIN)/python -m pytest tests/live $(ARGS)
 
 bench: .venv/dev  ## what starting costs, against its bars
 	@$(BIN)/python tests/benchmarks/start_up.py
