@@ -2,15 +2,15 @@
 
 import ast
 import re
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from jinja2 import UndefinedError
 
 import outrider
 import outrider_prompts
-from outrider_prompts import names, say
+from outrider_prompts import PromptError, names, parts, say
 
 SLOTS: dict[str, dict[str, str | int | list[str]]] = {
     "answer_now": {"schema": "{}"},
@@ -37,9 +37,10 @@ def test_these_are_the_words_of_the_frame() -> None:
 @pytest.mark.parametrize("name", names())
 def test_every_file_says_when_it_is_used(name: str) -> None:
     text = (files(outrider_prompts) / f"{name}.md").read_text("utf-8")
-    head = re.match(r"---\nabout: [A-Z].+\.?\n---\n", text)
-    assert head, "a front matter with one line: about"
-    assert text[head.end() :].strip()
+    head, body, _ = parts(text)
+    assert tomllib.loads(head).keys() == {"about"}
+    assert re.match(r'about = "[A-Z].+\."$', head)
+    assert body.strip()
 
 
 @pytest.mark.parametrize("name", SLOTS)
@@ -52,7 +53,7 @@ def test_every_slot_is_filled_and_none_may_be_left_out(name: str) -> None:
         for word in value if isinstance(value, list) else [value]:
             assert str(word) in text
     for slot in slots:
-        with pytest.raises(UndefinedError):
+        with pytest.raises(PromptError, match=f"the prompt {name} got no value for its slot '{slot}'"):
             say(name, **{other: value for other, value in slots.items() if other != slot})
 
 
@@ -79,9 +80,43 @@ def test_values_are_put_in_as_they_are() -> None:
     assert text in say("call_edited", arguments="{}", result=text)
 
 
-def test_an_unknown_name_is_an_error() -> None:
-    with pytest.raises(FileNotFoundError):
-        say("call_nobody")
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("call_unknwn", {}, "there is no prompt 'call_unknwn'\nDid you mean call_unknown"),
+        ("nothing", {}, "there is no prompt 'nothing'\nThe prompts: answer_now, "),
+        ("call_in_doubt", {"nmae": "pay"}, "the prompt call_in_doubt has no slot 'nmae'\nDid you mean name?"),
+        ("call_in_doubt", {"name": "pay", "x": 1}, "has no slot 'x'\nThe slots: name."),
+        ("answer_refused", {"name": "pay"}, "has no slot 'name'\nThe slots: none."),
+    ],
+)
+def test_a_name_or_slot_that_is_not_there_is_an_error_that_names_what_is(
+    name: str, values: dict[str, object], told: str
+) -> None:
+    with pytest.raises(PromptError) as raised:
+        say(name, **values)
+    assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Hi\nthere", ("", "Hi\nthere", 1)),
+        ("+++\na = 1\n\nb = 2\n+++\n\nHi\n", ("a = 1\n\nb = 2", "\nHi\n", 6)),
+        ("+++ \r\n+++\r\nHi", ("", "Hi", 3)),
+    ],
+)
+def test_a_file_has_a_head_and_a_body(text: str, found: tuple[str, str, int]) -> None:
+    assert parts(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("---\nabout: x\n---\nHi", "begins with ---"), ("+++\nabout = 1\nHi", "is not closed")]
+)
+def test_a_head_that_is_none_is_named(text: str, told: str) -> None:
+    with pytest.raises(PromptError, match=told) as raised:
+        parts(text)
+    assert raised.value.line == 1
 
 
 def test_the_code_says_only_words_that_are_there() -> None:
