@@ -181,6 +181,24 @@ def read(page: Path, server: FakeOpenRouter, desk: pytest.MonkeyPatch) -> None:
                 del sys.modules[name]
 
 
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings, as they stand in links."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    lost: list[str] = []
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
+            lost.append(link)
+    assert not lost
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
