@@ -10,9 +10,10 @@ from structlog.testing import CapturingLogger
 from outrider import Agent, tool
 from outrider.events import ApprovalGiven, Entry, MessageAdded, Replied, RequestFailed, RunStarted
 from outrider.messages import AssistantMessage, Limits, Usage, UserMessage, to_wire
+from outrider.observe.line import clean
 from outrider.observe.logs import log_events
 from outrider.observe.story import story
-from outrider.observe.terminal import call_text, clean, lines, short
+from outrider.observe.terminal import call_text, lines, short
 from outrider.state import State
 from outrider.testing.scripted import Calls, ScriptedModel
 
@@ -58,8 +59,8 @@ async def test_lines_and_story_tell_a_run_and_any_beginning_of_it() -> None:
     assert '  weather(city="Paris")' in told
     assert "  weather -> Paris: 21 degrees" in told
     for length in range(len(entries)):
-        assert "unfinished" in list(story(entries[:length]))[-1]
-    assert list(story(entries))[-1].startswith("finished · 2 requests · 1 tool call")
+        assert "unfinished" in list(story(entries[:length]))[-1].text
+    assert list(story(entries))[-1].text.startswith("finished · 2 requests · 1 tool call")
 
 
 async def test_a_story_shows_what_a_person_said_and_the_arguments_put_in_place() -> None:
@@ -69,7 +70,7 @@ async def test_a_story_shows_what_a_person_said_and_the_arguments_put_in_place()
         Entry(3, 0.0, Replied(1, to_wire(AssistantMessage("Vu.")), "stop", Usage(), "local", "local")),
         Entry(4, 0.0, ApprovalGiven("r:1:0", 3, True, "cli", Raw(b'{"amount":2}'))),
     ]
-    told = "\n".join(story(entries))
+    told = "\n".join(line.text for line in story(entries))
     assert "a message from user\n    In French,\n    please\n" in told
     assert "allowed by cli, with other arguments\n    {\n" in told
     assert '"amount": 2' in told
@@ -79,7 +80,7 @@ async def test_a_story_shows_what_a_person_said_and_the_arguments_put_in_place()
 def test_a_failure_that_is_tried_again_is_one_sentence() -> None:
     failed = RequestFailed(1, "overloaded", "The server is overloaded.", "retry", 503, 0.5)
     (line,) = lines(Entry(1, 0.0, failed), State())
-    assert line == "request 1 failed: overloaded 503: The server is overloaded; again in 0.5 s"
+    assert line == "request 1 failed: overloaded 503: The server is overloaded; again in 0.5 s · not billed"
 
 
 async def test_how_a_run_ends_is_said_once() -> None:
@@ -98,7 +99,7 @@ async def test_how_a_run_ends_is_said_once() -> None:
 async def test_a_long_text_is_cut_and_says_so() -> None:
     entries: list[Entry] = []
     await agent(entries.append).run("x" * 5000)
-    assert "1000 more characters" in "\n".join(story(entries))
+    assert "1000 more characters" in "\n".join(line.text for line in story(entries))
 
 
 def test_texts_cannot_steer_a_terminal() -> None:

@@ -11,6 +11,7 @@ from outrider.errors import OUTCOMES, NoOutput, OutriderError
 from outrider.events import Outcome
 from outrider.messages import AssistantMessage, Message, Usage, from_wire
 from outrider.state import State
+from outrider.telling import cost_of, figures, why_paused
 
 Out = TypeVar("Out")
 
@@ -163,46 +164,3 @@ class Result(Generic[Out]):
 
     def __repr__(self) -> str:
         return f"<Result {self}>"
-
-
-def figures(state: State) -> str:
-    """Requests, calls, tokens, dollars and seconds of a run, in one line."""
-    parts = [
-        _count(state.requests, "request"),
-        _count(state.tool_calls, "tool call"),
-        f"{state.usage.tokens} tokens",
-        dollars(cost_of(state)),
-        f"{state.seconds:.1f} s",
-    ]
-    if state.requests_in_doubt:
-        parts.insert(1, f"{state.requests_in_doubt} in doubt")
-    return " · ".join(parts)
-
-
-def cost_of(state: State) -> Decimal | None:
-    """US dollars as billed: 0 when no reply and no doubt could have a bill, None when nobody said."""
-    unbilled = not (state.turns or state.requests_in_doubt or state.usage.tokens)
-    return Decimal(0) if state.usage.cost is None and unbilled else state.usage.cost
-
-
-def dollars(cost: Decimal | None) -> str:
-    """A cost for people: at least two digits that are not zero; "cost unknown" when nobody said."""
-    if cost is None:
-        return "cost unknown"
-    places = 2 if not cost or cost >= 1 else min(10, 1 - cost.adjusted())
-    return f"${cost:.{max(2, places)}f}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def why_paused(state: State, reason: str) -> str:
-    """What a run waits for that pauses in this state, as a sentence; ``reason`` is that of its RunPaused."""
-    if reason in ("stopped", "interrupted"):
-        return "it was stopped and can be resumed"
-    waits: list[str] = []
-    for status, what in (("asked", "consent to"), ("doubt", "word on what became of")):
-        calls = [f"{call.call.name} ({call.call.id})" for call in state.owed_calls() if call.status == status]
-        waits += [f"{what} {', '.join(calls)}"] if calls else []
-    return f"it waits for {' and for '.join(waits)}"

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from decimal import Decimal
+from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 import msgspec
@@ -17,9 +19,11 @@ from msgspec import Raw, Struct
 from outrider import events as e
 from outrider.agent import Agent
 from outrider.cli.flags import Flags, resume_command
-from outrider.cli.text import flush, note, out, out_json
+from outrider.cli.text import coloured, flush, note, out, out_json, tell
 from outrider.errors import OutriderError
-from outrider.observe.terminal import clean, how_to_answer, lines
+from outrider.observe.line import Line, tone_of, toned
+from outrider.observe.screen import Screen
+from outrider.observe.terminal import how_to_answer, lines
 from outrider.result import Result
 from outrider.run import Run
 from outrider.state import State
@@ -60,38 +64,89 @@ class Watch:
     def __init__(self, flags: Flags, state: State | None = None) -> None:
         self._flags = flags
         self._state = state or State()
+        self.asks = not (flags.quiet or flags.json or flags.events) and _is_terminal(sys.stdin, sys.stderr)
+        """Whether the person at the terminal is asked when the run waits for one."""
+        free = not (flags.events and sys.stdout.isatty())  # else events and status would stand in one place
+        self.screen = Screen(sys.stderr, self.asks) if not flags.quiet and free and coloured(sys.stderr) else None
 
     def __call__(self, entry: e.Entry) -> None:
         """Show one entry."""
-        if not self._flags.quiet:
+        if self.screen:
+            self.screen.show(entry, self._state)
+        elif not self._flags.quiet:
             for line in lines(entry, self._state):
                 note(line)
         self._state.add(entry)
+        if self.screen:
+            self.screen.follow(self._state)
         if self._flags.events:
             out_json(EventLine(self._state.run, entry.seq, entry.at, Raw(e.encode(entry.event))))
+
+    def hear(self, event: e.Durable | e.Live) -> None:
+        """Take in what only the status line shows."""
+        if self.screen and isinstance(event, e.Live):
+            self.screen.hear(event)
+
+    @contextmanager
+    def shown(self) -> Generator[None]:
+        """The status line stands while this block lasts."""
+        if not self.screen:
+            yield
+            return
+        self.screen.open()
+        try:
+            yield
+        finally:
+            self.screen.close()
+
+
+def _is_terminal(*streams: TextIO | None) -> bool:
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 Begin = Callable[[], AbstractAsyncContextManager[Run[Any]]]
 
 
-def drive(agent: Agent[None, Any], begin: Begin) -> Result[Any]:
-    """Run to the end. Raises SetupError, before anything is on record, when the model cannot be asked."""
-    return asyncio.run(_drive(agent, begin))
+def drive(agent: Agent[None, Any], begin: Begin, watch: Watch) -> Result[Any]:
+    """Run to the end, asking the person at the terminal where one is needed.
+
+    Raises SetupError, before anything is on record, when the model cannot be asked.
+    """
+    return asyncio.run(_drive(agent, begin, watch))
 
 
-async def _drive(agent: Agent[None, Any], begin: Begin) -> Result[Any]:
-    signals = Signals()
+async def _drive(agent: Agent[None, Any], begin: Begin, watch: Watch) -> Result[Any]:
+    signals = Signals(watch)
     try:
-        async with agent:
+        with watch.shown():
+            await agent.ready()
             signals.check()
-            async with begin() as run:
-                signals.stops(run)
-                async for _ in run:  # the observer shows what there is to show
-                    pass
-                return await run.result()
+            result = await _leg(begin, watch, signals)
+        while watch.asks and result.state.paused in ("approval", "doubt") and await _answered(agent, result.state):
+            with watch.shown():
+                result = await _leg(partial(agent.stream_resume, result.run), watch, signals)
+        return result
     finally:
+        await agent.close()
         await agent.journal.close()
         signals.forget()
+
+
+async def _answered(agent: Agent[None, Any], state: State) -> bool:
+    from outrider.cli.ask import answered
+
+    return await answered(agent, state)
+
+
+async def _leg(begin: Begin, watch: Watch, signals: "Signals") -> Result[Any]:
+    async with begin() as run:
+        signals.stops(run)
+        async for event in run:  # the observer shows what lasts
+            watch.hear(event)
+        return await run.result()
+
+
+_STOPPING = "stopping; once more ends it at once"
 
 
 class Signals:
@@ -100,7 +155,8 @@ class Signals:
     Python's own handlers are used, because the loop's would wait for a loop that a tool may hold up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch) -> None:
+        self._screen = watch.screen
         self._run: Run[Any] | None = None
         self._reason = ""
         self._loop = asyncio.get_running_loop()
@@ -128,10 +184,14 @@ class Signals:
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if self._reason:
+            if self._screen:
+                self._screen.abandon()
             os._exit(128 + number)  # what had to be on disk is; the next process finds this one dead
         self._reason = "interrupted" if number == signal.SIGINT else "stopped"
-        if sys.stderr:  # None when 2 was closed, and may by now be some other file
-            os.write(2, b"stopping; once more ends it at once\n")  # print may be what was interrupted
+        if self._screen:
+            self._screen.say(Line(_STOPPING, "warn"))
+        elif sys.stderr:  # None when 2 was closed, and may by now be some other file
+            os.write(2, f"{_STOPPING}\n".encode())  # print may be what was interrupted
         if self._run:
             self._loop.call_soon_threadsafe(self._run.stop, self._reason)
 
@@ -148,24 +208,33 @@ def conclude(result: Result[Any], flags: Flags) -> int:
     if resume:
         _explain(result, resume, flags.quiet)
     elif result.problem:
-        note(clean(f"the end of this run is not on record: {result.problem}"))
+        tell(*toned([Line(f"the end of this run is not on record: {result.problem}", "bad")], "wrap"))
     if not flags.quiet:
-        note(str(result))
+        tell(*_summary(result))
     return result.exit_code
+
+
+def _summary(result: Result[Any]) -> list[Line]:
+    """How it went, on one line; on two where the command to type would not fit in."""
+    tone, text = tone_of(result.outcome), str(result)
+    head, _, command = text.rpartition(" · ")
+    if not result.kept or not coloured(sys.stderr) or len(text) < shutil.get_terminal_size().columns:
+        return [Line(text, tone, "keep")]
+    return [Line(head, tone, "wrap"), Line(command, tone, "keep")]
 
 
 def _explain(result: Result[Any], resume: str, quiet: bool) -> None:
     unrecorded = result.problem is not None and not result.state.over
+    said: list[Line] = []
     if quiet or unrecorded:  # otherwise the last of the progress has said it
-        note(clean(f"{result.outcome}: {result.detail}"))
+        said.append(Line(f"{result.outcome}: {result.detail}", tone_of(result.outcome), "wrap"))
     if isinstance(result.problem, OutriderError) and result.problem.hint:
-        note(f"  {result.problem.hint}")
+        said.append(Line(f"  {result.problem.hint}", fit="keep"))
     if quiet and result.state.hint:
-        note(clean(f"  {result.state.hint}"))
+        said.append(Line(f"  {result.state.hint}", fit="keep"))
     if quiet:
-        for command in how_to_answer(result.state):
-            note(f"  {command}")
-    note(f"to go on: {resume}")
+        said += [Line(f"  {command}", fit="keep") for command in how_to_answer(result.state)]
+    tell(*toned([*said, Line(f"to go on: {resume}", fit="keep")], "wrap"))
 
 
 def _answer(state: State) -> str | bytes:

@@ -39,8 +39,9 @@ def command(run: str, say: str, force: bool, **given: Any) -> int:
         _refuse_less(state, flags)
     limits = flags.limits(state.limits)
     # the run keeps its instructions; given back, they do not count as changed
-    agent = flags.agent(flags.model or state.model, state.agent, _instructions(state), limits, [Watch(flags, state)])
-    return conclude(drive(agent, lambda: agent.stream_resume(run, limits=limits, say=say)), flags)
+    watch = Watch(flags, state)
+    agent = flags.agent(flags.model or state.model, state.agent, _instructions(state), limits, [watch])
+    return conclude(drive(agent, lambda: agent.stream_resume(run, limits=limits, say=say), watch), flags)
 
 
 def _instructions(state: State) -> str:

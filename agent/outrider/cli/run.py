@@ -31,10 +31,11 @@ def command(task: str, instructions: str, name: str, dry_run: bool, **given: Any
     flags = Flags(**given)
     task = _task(task)
     model = flags.model or os.environ.get("OUTRIDER_MODEL") or DEFAULT_MODEL
-    agent = flags.agent(model, name, instructions, flags.limits(Limits()), [Watch(flags)])
+    watch = Watch(flags)
+    agent = flags.agent(model, name, instructions, flags.limits(Limits()), [watch])
     if dry_run:
         return _preview(agent, task, flags)
-    return conclude(drive(agent, lambda: agent.stream(task)), flags)
+    return conclude(drive(agent, lambda: agent.stream(task), watch), flags)
 
 
 def _task(given: str) -> str:

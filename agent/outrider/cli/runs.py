@@ -11,9 +11,10 @@ from outrider.cli.record import with_journal
 from outrider.cli.text import note, out, out_json
 from outrider.errors import JournalError
 from outrider.journal import Journal, Summary
-from outrider.observe.terminal import clean, short
-from outrider.result import dollars
+from outrider.observe.line import clean
+from outrider.observe.terminal import short
 from outrider.state import State
+from outrider.telling import dollars
 
 _HEAD = ("run", "begun", "outcome", "turns", "cost", "task")
 

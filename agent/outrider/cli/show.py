@@ -1,6 +1,7 @@
 """outrider show: the record of a run, to read."""
 
 import hashlib
+import sys
 from collections.abc import Sequence
 
 import click
@@ -10,7 +11,7 @@ from msgspec import Raw
 from outrider import events as e
 from outrider.cli.live import EventLine
 from outrider.cli.record import read_run
-from outrider.cli.text import note, out, out_json, to_people
+from outrider.cli.text import fitted, note, out, out_json, to_people
 from outrider.errors import SetupError
 from outrider.model import join_body
 from outrider.observe.story import story
@@ -35,8 +36,8 @@ def command(run: str, request: int | None, as_json: bool) -> int:
         for entry in entries:
             out_json(EventLine(run, entry.seq, entry.at, Raw(e.encode(entry.event))))
     else:
-        for line in story(entries):
-            out(line)
+        for row in fitted(story(entries), sys.stdout):
+            out(row)
     return 0
 
 

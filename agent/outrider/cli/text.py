@@ -1,12 +1,15 @@
 """What goes to stdout and to stderr."""
 
+import os
 import sys
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
 
 import click
 import msgspec
 
 from outrider.errors import OutriderError
+from outrider.observe.line import Line
 
 
 def out(text: str | bytes) -> None:
@@ -22,7 +25,8 @@ def flush() -> None:
         sys.stdout.flush()
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        raise OutriderError("stdout was closed before all was written") from None
+        hint = "The whole answer is on record: outrider show last"
+        raise OutriderError("stdout was closed before all was written", hint) from None
 
 
 def out_json(value: Any) -> None:
@@ -33,6 +37,31 @@ def out_json(value: Any) -> None:
 def note(text: str) -> None:
     """A line for people on stderr."""
     click.echo(text, err=True)
+
+
+def tell(*lines: Line) -> None:
+    """Lines for people on stderr."""
+    for row in fitted(lines, sys.stderr):
+        note(row)
+
+
+def fitted(lines: Iterable[Line], stream: TextIO) -> Iterator[str]:
+    """Lines as they go to a stream: coloured and fitted to the width of a terminal, else as they are."""
+    if not coloured(stream):
+        yield from (line.text for line in lines)
+        return
+    from outrider.observe.paint import rows, width_of
+
+    width = width_of(stream)
+    for line in lines:
+        yield from rows(line, width)
+
+
+def coloured(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal that takes colours: not under NO_COLOR or TERM=dumb."""
+    if not stream or not stream.isatty() or os.environ.get("NO_COLOR"):
+        return False
+    return os.environ.get("TERM", "dumb") != "dumb" and stream.encoding.lower().startswith("utf")
 
 
 def to_people() -> bool:

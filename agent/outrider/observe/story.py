@@ -7,25 +7,27 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
+from msgspec.structs import replace
 
 from outrider import events as e
 from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire
-from outrider.observe.terminal import Lines, call_name, clean, lines, result_text
-from outrider.result import dollars, figures
+from outrider.observe.line import Line, Tone, tone_of, toned
+from outrider.observe.terminal import Lines, call_name, result_text, told
 from outrider.state import State
+from outrider.telling import figures
 
 MOST = 4000
 """Characters shown of any one text."""
 
 
-def story(entries: Iterable[e.Entry]) -> Iterator[str]:
-    """The run in plain text, line by line; a text of more than ``MOST`` characters is cut, and says so."""
+def story(entries: Iterable[e.Entry]) -> Iterator[Line]:
+    """The run, line by line; a text of more than ``MOST`` characters is cut, and says so."""
     state = State()
     for entry in entries:
-        tell = _STORY.get(type(entry.event))
-        yield from map(clean, tell(entry.event, entry, state)) if tell else lines(entry, state)
+        tell = _STORY.get(type(entry.event), _as_it_happened)
+        yield from toned(tell(entry.event, entry, state), "wrap")
         state.add(entry)
-    yield from map(clean, _ending(state))
+    yield from toned(_ending(state), "wrap")
 
 
 def block(text: str, margin: str = "    ", most: int = MOST) -> str:
@@ -48,26 +50,31 @@ def when(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
+def _as_it_happened(event: e.Durable, entry: e.Entry, before: State) -> Lines:
+    """What was said of it at the time, in full."""
+    return (replace(line, fit="wrap") if line.fit == "cut" else line for line in told(entry, before))
+
+
 def _limits(limits: Limits) -> str:
     given = ((name, getattr(limits, name)) for name in limits.__struct_fields__)
     return ", ".join(f"{value:g} {name}" for name, value in given if value is not None) or "none"
 
 
 def _run_started(event: e.RunStarted, entry: e.Entry, before: State) -> Lines:
-    yield f"run {event.run} · {event.agent} · {event.model} · {when(entry.at)}"
-    yield f"limits: {_limits(event.limits)}"
-    yield f"tools: {', '.join(event.tools) or 'none'} · answer: {event.output}"
+    yield Line(f"run {event.run} · {event.agent} · {event.model} · {when(entry.at)}", "bold", "wrap")
+    yield Line(f"limits: {_limits(event.limits)}", "dim", "wrap")
+    yield Line(f"tools: {', '.join(event.tools) or 'none'} · answer: {event.output}", "dim", "wrap")
     first = from_wire(event.messages[0]) if event.messages else None
     if isinstance(first, SystemMessage):
-        yield "instructions"
+        yield _heading("instructions")
         yield block(first.content)
-    yield "task"
+    yield _heading("task")
     yield block(event.task)
 
 
 def _message_added(event: e.MessageAdded, entry: e.Entry, before: State) -> Lines:
     yield ""
-    yield from lines(entry, before)
+    yield from told(entry, before)
     message = from_wire(event.wire)
     content = message.content if isinstance(message, UserMessage) else None
     yield block(content if isinstance(content, str) else pretty(event.wire))
@@ -75,31 +82,29 @@ def _message_added(event: e.MessageAdded, entry: e.Entry, before: State) -> Line
 
 def _request_sent(event: e.RequestSent, entry: e.Entry, before: State) -> Lines:
     yield ""
-    yield from lines(entry, before)
+    yield from told(entry, before)
 
 
 def _request_failed(event: e.RequestFailed, entry: e.Entry, before: State) -> Lines:
-    yield from (f"  {line}" for line in lines(entry, before))
-    if event.billed != "no":
-        yield f"    billed: {event.billed if event.billed == 'unknown' else dollars(event.usage.cost)}"
+    yield from (replace(line, text=f"  {line.text}") for line in told(entry, before))
     if event.raw:
         yield block(event.raw, most=600)
 
 
 def _replied(event: e.Replied, entry: e.Entry, before: State) -> Lines:
     by = [name for name in dict.fromkeys((event.provider, event.model)) if name]
-    yield from (" · ".join([line, *by]) for line in lines(entry, before))
+    yield from (replace(line, text=" · ".join([line.text, *by]), fit="wrap") for line in told(entry, before))
     message = from_wire(event.wire)
     if not isinstance(message, AssistantMessage):
         return
     if message.reasoning is not UNSET and message.reasoning:
-        yield "  thought"
-        yield block(message.reasoning)
+        yield Line("  thought", "dim")
+        yield Line(block(message.reasoning), "dim", "wrap")
     if message.content:
         yield "  said"
         yield block(message.content)
     if event.refusal:
-        yield f"  refused: {event.refusal}"
+        yield Line(f"  refused: {event.refusal}", "bad", "wrap")
     if message.tool_calls is not UNSET:
         for call in message.tool_calls:
             yield f"  calls {call.function.name}"
@@ -115,20 +120,21 @@ def _tool_started(event: e.ToolStarted, entry: e.Entry, before: State) -> Lines:
 def _tool_finished(event: e.ToolFinished, entry: e.Entry, before: State) -> Lines:
     how = ("gave" if event.ok else "failed") + (", late" if event.late else "")
     cut = f" · {event.cut} characters cut" if event.cut else ""
-    yield f"  {call_name(event.call, before)} {how}{cut}"
-    yield block(result_text(event.wire))
+    tone: Tone = "plain" if event.ok else "bad"
+    yield Line(f"  {call_name(event.call, before)} {how}{cut}", tone, "wrap")
+    yield Line(block(result_text(event.wire)), tone, "wrap")
     if event.error and event.error != result_text(event.wire):
         yield "    the whole error"
         yield block(event.error, "      ")
 
 
 def _approval_asked(event: e.ApprovalAsked, entry: e.Entry, before: State) -> Lines:
-    yield f"  {event.tool} needs consent: {event.why} · {event.call}"
+    yield Line(f"  {event.tool} needs consent: {event.why} · {event.call}", "warn", "wrap")
     yield block(pretty(event.arguments))
 
 
 def _approval_given(event: e.ApprovalGiven, entry: e.Entry, before: State) -> Lines:
-    yield from lines(entry, before)
+    yield from told(entry, before)
     if event.arguments:
         yield block(pretty(event.arguments))
 
@@ -138,13 +144,13 @@ def _output_rejected(event: e.OutputRejected, entry: e.Entry, before: State) -> 
     if work:  # the model made no mistake: it worked freely, and is now asked for the form
         yield "  the answer is asked for in its form"
         return
-    yield "  answer rejected"
-    yield from (f"    {problem}" for problem in event.problems)
+    yield Line("  answer rejected", "warn")
+    yield from (Line(f"    {problem}", "warn", "wrap") for problem in event.problems)
 
 
 def _output_accepted(event: e.OutputAccepted, entry: e.Entry, before: State) -> Lines:
     yield ""
-    yield "answer"
+    yield _heading("answer")
     value: Any = msgspec.json.decode(event.value)
     yield block(value if isinstance(value, str) else pretty(event.value))
 
@@ -156,7 +162,7 @@ def _run_resumed(event: e.RunResumed, entry: e.Entry, before: State) -> Lines:
 
 
 def _run_finished(event: e.RunFinished, entry: e.Entry, before: State) -> Lines:
-    if news := lines(entry, before):
+    if news := told(entry, before):
         yield ""
         yield from news
     if event.error:
@@ -166,8 +172,12 @@ def _run_finished(event: e.RunFinished, entry: e.Entry, before: State) -> Lines:
 def _ending(state: State) -> Lines:
     yield ""
     if not state.over:
-        yield f"the record ends here: outrider resume {state.run}, unless a process is at it"
-    yield f"{state.outcome or 'unfinished'} · {figures(state)}"
+        yield Line(f"the record ends here: outrider resume {state.run}, unless a process is at it", fit="keep")
+    yield Line(f"{state.outcome or 'unfinished'} · {figures(state)}", tone_of(state.outcome), "wrap")
+
+
+def _heading(text: str) -> Line:
+    return Line(text, "bold")
 
 
 _STORY: dict[type, Callable[[Any, e.Entry, State], Lines]] = {

@@ -1,28 +1,30 @@
-"""A run as plain lines, for a terminal or a log file: one permanent line for each thing worth knowing."""
+"""A run as lines, for a terminal or a log file: one permanent line for each thing worth knowing."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 import msgspec
 
 from outrider import events as e
-from outrider.messages import ToolMessage, from_wire
-from outrider.result import dollars, why_paused
+from outrider.messages import ToolMessage, Usage, from_wire
+from outrider.observe.line import Line, toned
 from outrider.state import State
+from outrider.telling import dollars, why_paused
 
 MOST = 100
-"""Characters that a line shows of arguments, results and texts."""
+"""Characters that a plain line shows of arguments, results and texts."""
 
 
 def lines(entry: e.Entry, before: State) -> list[str]:
-    """What to print for an entry; often nothing. ``before`` is the state without it."""
+    """What to print for an entry, in plain text; often nothing. ``before`` is the state without it."""
+    return [line.text for line in told(entry, before)]
+
+
+def told(entry: e.Entry, before: State, most: int = MOST) -> list[Line]:
+    """The same with colour and fit. ``most`` characters are shown of arguments and results."""
     say = _LINES.get(type(entry.event))
-    return [clean(line) for line in say(entry.event, before)] if say else []
-
-
-def clean(text: str) -> str:
-    """The text without anything that could steer a terminal: only what prints, line ends and tabs."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return list(toned(say(entry.event, before, most), "cut")) if say else []
 
 
 def short(text: str, most: int = MOST) -> str:
@@ -64,99 +66,125 @@ def how_to_answer(state: State) -> list[str]:
     return [f"outrider approve {state.run} {call.call.id}" for call in state.owed_calls() if call.waiting]
 
 
-Lines = Iterable[str]
+def price(billed: str, usage: Usage) -> str:
+    """What a request that came to nothing cost."""
+    return {"no": "not billed", "unknown": "may have been billed"}.get(billed, dollars(usage.cost))
 
 
-def _run_started(event: e.RunStarted, before: State) -> Lines:
-    yield f"run {event.run} · {event.model}"
+Lines = Iterable[Line | str]
+_wrapped = partial(Line, fit="wrap")
+_kept = partial(Line, fit="keep")
 
 
-def _run_resumed(event: e.RunResumed, before: State) -> Lines:
-    yield f"run {before.run} goes on · {before.model}"
-    yield from (f"  changed: {change}" for change in event.changed)
+def _run_started(event: e.RunStarted, before: State, most: int) -> Lines:
+    yield Line(f"run {event.run} · {event.model}", "dim")
 
 
-def _run_paused(event: e.RunPaused, before: State) -> Lines:
+def _run_resumed(event: e.RunResumed, before: State, most: int) -> Lines:
+    yield Line(f"run {before.run} goes on · {before.model}", "dim")
+    yield from (_wrapped(f"  changed: {change}", "warn") for change in event.changed)
+
+
+def _run_paused(event: e.RunPaused, before: State, most: int) -> Lines:
     outcome = "interrupted" if event.reason == "interrupted" else "paused"
-    yield f"{outcome}: {why_paused(before, event.reason)}"
-    yield from (f"  {command}" for command in how_to_answer(before))
+    yield _wrapped(f"{outcome}: {why_paused(before, event.reason)}", "warn")
+    yield from (_kept(f"  {command}") for command in how_to_answer(before))
 
 
-def _run_finished(event: e.RunFinished, before: State) -> Lines:
+def _run_finished(event: e.RunFinished, before: State, most: int) -> Lines:
     if event.outcome != "finished" and event.detail != before.detail:  # otherwise the line before has said it
-        yield f"{event.outcome}: {short(event.detail, 400)}"
+        yield _wrapped(f"{event.outcome}: {short(event.detail, 400)}", "bad")
 
 
-def _message_added(event: e.MessageAdded, before: State) -> Lines:
+def _message_added(event: e.MessageAdded, before: State, most: int) -> Lines:
     yield f"a message from {event.by}"
 
 
-def _request_sent(event: e.RequestSent, before: State) -> Lines:
+def _request_sent(event: e.RequestSent, before: State, most: int) -> Lines:
     form = ", for the answer in its form" if event.phase == "answer" else ""
-    yield f"request {event.number}: {event.messages} message{'' if event.messages == 1 else 's'}{form}"
+    yield Line(f"request {event.number}: {event.messages} message{'' if event.messages == 1 else 's'}{form}", "dim")
 
 
-def _request_failed(event: e.RequestFailed, before: State) -> Lines:
+def _request_failed(event: e.RequestFailed, before: State, most: int) -> Lines:
     status = f" {event.status}" if event.status else ""
     message = short(event.message, 400)
     if event.then == "retry" and event.delay:
         message = f"{message.removesuffix('.')}; again in {event.delay:.1f} s"
-    yield f"request {event.number} failed: {event.reason}{status}: {message}"
+    tone = "warn" if event.then == "retry" else "bad"
+    cost = price(event.billed, event.usage)
+    yield _wrapped(f"request {event.number} failed: {event.reason}{status}: {message} · {cost}", tone)
+    if event.then == "stop" and event.hint:
+        yield _kept(f"  {event.hint}")
 
 
-def _replied(event: e.Replied, before: State) -> Lines:
+def _replied(event: e.Replied, before: State, most: int) -> Lines:
     odd = "" if event.finish in ("stop", "tool_calls") else f" · ended by {event.finish}"
-    yield f"  {event.usage.tokens} tokens · {dollars(event.usage.cost)}{odd}"
+    yield Line(f"  {event.usage.tokens} tokens · {dollars(event.usage.cost)}{odd}", "warn" if odd else "dim")
 
 
-def _tool_started(event: e.ToolStarted, before: State) -> Lines:
+def _tool_started(event: e.ToolStarted, before: State, most: int) -> Lines:
     for intent in event.calls:
         again = f", attempt {intent.attempt}" if intent.attempt > 1 else ""
-        yield f"  {call_text(intent.tool, bytes(intent.arguments))}{again}"
+        yield f"  {call_text(intent.tool, bytes(intent.arguments), most)}{again}"
 
 
-def _tool_finished(event: e.ToolFinished, before: State) -> Lines:
+def _tool_finished(event: e.ToolFinished, before: State, most: int) -> Lines:
     how = ("" if event.ok else " failed") + (" late" if event.late else "")
     cut = f" ({event.cut} characters cut)" if event.cut else ""
-    yield f"  {call_name(event.call, before)}{how} -> {short(result_text(event.wire))}{cut}"
+    text = f"  {call_name(event.call, before)}{how} -> {short(result_text(event.wire), most)}{cut}"
+    yield Line(text, "plain" if event.ok else "bad")
 
 
-def _tool_in_doubt(event: e.ToolInDoubt, before: State) -> Lines:
+def _tool_in_doubt(event: e.ToolInDoubt, before: State, most: int) -> Lines:
     then = "it runs again" if event.then == "again" else "a person must say what became of it"
-    yield f"  {call_name(event.call, before)} in doubt ({event.why}): {then}"
+    yield _wrapped(f"  {call_name(event.call, before)} in doubt ({event.why}): {then}", "warn")
 
 
-def _tool_settled(event: e.ToolSettled, before: State) -> Lines:
-    said = "run it again" if event.how == "again" else f"its result is {short(result_text(event.wire))}"
+def _tool_settled(event: e.ToolSettled, before: State, most: int) -> Lines:
+    said = "run it again" if event.how == "again" else f"its result is {short(result_text(event.wire), most)}"
     yield f"  {call_name(event.call, before)} settled by {event.by}: {said}"
 
 
-def _approval_asked(event: e.ApprovalAsked, before: State) -> Lines:
-    yield f"  {call_text(event.tool, bytes(event.arguments))} waits for consent: {event.why}"
+def _approval_asked(event: e.ApprovalAsked, before: State, most: int) -> Lines:
+    call = call_text(event.tool, bytes(event.arguments), most)
+    yield _wrapped(f"  {call} waits for consent: {event.why}", "warn")
 
 
-def _approval_given(event: e.ApprovalGiven, before: State) -> Lines:
+def _approval_given(event: e.ApprovalGiven, before: State, most: int) -> Lines:
     said = "allowed" if event.allowed else "denied"
     edited = ", with other arguments" if event.arguments else ""
-    reason = f": {short(event.reason)}" if event.reason else ""
+    reason = f": {short(event.reason, most)}" if event.reason else ""
     yield f"  {call_name(event.call, before)} {said} by {event.by}{edited}{reason}"
 
 
-def _output_rejected(event: e.OutputRejected, before: State) -> Lines:
+def _output_rejected(event: e.OutputRejected, before: State, most: int) -> Lines:
     if before.phase == "work" and not event.outcome:
         return  # no mistake: the next request asks for the answer in its form
-    yield f"  answer rejected: {short('; '.join(event.problems), 400)}"
+    cost = f" · that reply: {dollars(before.last_reply.usage.cost)}" if before.last_reply else ""
+    yield _wrapped(f"  answer rejected: {short('; '.join(event.problems), 400)}{cost}", "warn")
 
 
-def _limit_reached(event: e.LimitReached, before: State) -> Lines:
-    yield f"limit {event.limit} reached: {event.used} of {event.allowed}"
+def _limit_reached(event: e.LimitReached, before: State, most: int) -> Lines:
+    yield Line(f"limit {event.limit} reached: {event.used} of {event.allowed}", "warn")
 
 
-def _cost_settled(event: e.CostSettled, before: State) -> Lines:
+def _cost_settled(event: e.CostSettled, before: State, most: int) -> Lines:
     yield f"request {event.number} cost {dollars(event.cost)}"
 
 
-_LINES: dict[type, Callable[[Any, State], Lines]] = {
+def _stop_asked(event: e.StopAsked, before: State, most: int) -> Lines:
+    yield Line(f"{event.by} asked the run to stop", "warn")
+
+
+def _command_refused(event: e.CommandRefused, before: State, most: int) -> Lines:
+    yield _wrapped(f"command refused: {event.why}", "warn")
+
+
+def _reader_failed(event: e.ReaderFailed, before: State, most: int) -> Lines:
+    yield _wrapped(f"reader {event.reader} failed: {short(event.error, 400)}", "warn")
+
+
+_LINES: dict[type, Callable[[Any, State, int], Lines]] = {
     e.RunStarted: _run_started,
     e.RunResumed: _run_resumed,
     e.RunPaused: _run_paused,
@@ -171,10 +199,10 @@ _LINES: dict[type, Callable[[Any, State], Lines]] = {
     e.ToolSettled: _tool_settled,
     e.ApprovalAsked: _approval_asked,
     e.ApprovalGiven: _approval_given,
-    e.StopAsked: lambda event, before: [f"{event.by} asked the run to stop"],
-    e.CommandRefused: lambda event, before: [f"command refused: {event.why}"],
+    e.StopAsked: _stop_asked,
+    e.CommandRefused: _command_refused,
     e.OutputRejected: _output_rejected,
     e.LimitReached: _limit_reached,
     e.CostSettled: _cost_settled,
-    e.ReaderFailed: lambda event, before: [f"reader {event.reader} failed: {short(event.error, 400)}"],
+    e.ReaderFailed: _reader_failed,
 }

@@ -1,0 +1,172 @@
+"""The person at the terminal is asked about the calls that wait, and the run goes on."""
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+import msgspec
+
+from outrider.agent import Agent
+from outrider.cli.shape import difference, pretty, shape
+from outrider.cli.text import tell
+from outrider.errors import SetupError
+from outrider.observe.line import Line, toned
+from outrider.observe.terminal import how_to_answer
+from outrider.state import Call, State
+
+Arguments = dict[str, Any]
+
+
+class Left(Exception):
+    """The person does not answer now."""
+
+
+async def answered(agent: Agent[None, Any], state: State) -> bool:
+    """Ask about each call of this run that waits for a person. Whether all have their answer, so that it can go on.
+
+    What is answered is noted at once; what is left, by Ctrl-C as well, can be answered later from anywhere.
+    """
+    whys = {entry.seq: getattr(entry.event, "why", "") for entry in await agent.journal.read(state.run)}
+    waiting = [call for call in state.owed_calls() if call.waiting]
+    with _signals_leave():
+        for place, call in enumerate(waiting):
+            ask = _consent if call.status == "asked" else _doubt
+            try:
+                await ask(agent, state.run, call, whys.get(call.question, ""))
+            except (Left, KeyboardInterrupt):
+                _leave(state, [left.call.id for left in waiting[place:]])
+                return False
+    return True
+
+
+def _leave(state: State, left: list[str]) -> None:
+    commands = [command for command in how_to_answer(state) if command.split()[-1] in left]
+    _say(Line("left as it is; to answer later:", "warn"), *(Line(f"  {command}", fit="keep") for command in commands))
+
+
+# ------------------------------------------------------------------------------------------------ consent
+
+
+async def _consent(agent: Agent[None, Any], run: str, call: Call, why: str) -> None:
+    tool = next((tool for tool in agent.tools if tool.wire_name == call.call.name), None)
+    given = _fields(call.arguments)
+    edited: Arguments | None = None
+    draft = pretty(given)
+    about = f"{call.call.name} needs consent: {why}{f' · {tool.effect}' if tool else ''}"
+    _say(Line(about, "warn", "wrap"), *shape(given))
+    while True:
+        match _read(f"allow {'it' if edited is None else 'yours'}? [y]es [n]o [e]dit, Enter: later > "):
+            case "y" | "yes":
+                if await _noted(agent.approve(run, call.call.id, arguments=edited)):
+                    return
+            case "n" | "no":
+                if await _noted(agent.deny(run, call.call.id, _read("the reason, for the model (or Enter) > "))):
+                    return
+            case "e" | "edit":
+                draft, edited = _edited(draft, given)
+            case "" | "s":
+                raise Left
+            case other:
+                _say(f"  {other!r} is no answer here")
+
+
+def _edited(draft: str, given: Arguments) -> tuple[str, Arguments | None]:
+    """The text as it left the editor, and the arguments it stands for where they are others than the model's."""
+    with _stdout_is_stderr():
+        draft = click.edit(draft, extension=".json") or draft
+    try:
+        edited = msgspec.json.decode(draft, type=Arguments)
+    except msgspec.DecodeError as error:
+        _say(Line(f"  this is no JSON object: {error}", "bad", "wrap"))
+        return draft, None
+    if edited == given:
+        _say("  the arguments are the model's, unchanged")
+        return draft, None
+    _say(*difference(pretty(given), pretty(edited), "the model's", "yours"))
+    return draft, edited
+
+
+# -------------------------------------------------------------------------------------------------- doubt
+
+
+async def _doubt(agent: Agent[None, Any], run: str, call: Call, why: str) -> None:
+    intent = call.intent
+    about = f"{call.call.name} in doubt ({why}): nobody knows whether it happened"
+    _say(Line(f"{about}{f' · {intent.effect}' if intent else ''}", "warn", "wrap"))
+    _say(*shape(_fields(intent.arguments if intent else call.arguments)))
+    while True:
+        match _read("what became of it? [a]gain: run it, [r]esult: it had one, Enter: later > "):
+            case "a" | "again":
+                if await _noted(agent.settle(run, call.call.id)):
+                    return
+            case "r" | "result":
+                if await _noted(agent.settle(run, call.call.id, _read("its result, for the model > "))):
+                    return
+            case "" | "s":
+                raise Left
+            case other:
+                _say(f"  {other!r} is no answer here")
+
+
+# ------------------------------------------------------------------------------------------- the terminal
+
+
+async def _noted(word: Awaitable[None]) -> bool:
+    """Give a person's word. False, having said why, when it does not fit."""
+    try:
+        await word
+    except SetupError as error:
+        _say(Line(f"  {error.message}", "bad", "wrap"), f"  {error.hint}")
+        return False
+    return True
+
+
+def _fields(arguments: bytes | None) -> Arguments:
+    """The arguments on record; those of a call that is asked about are a JSON object."""
+    return msgspec.json.decode(arguments or b"{}", type=Arguments)
+
+
+def _say(*lines: Line | str) -> None:
+    tell(*toned(lines, "wrap"))
+
+
+def _read(prompt: str) -> str:
+    """What is typed in answer, not what was typed before the question. Raises Left at the end of input."""
+    import termios
+
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    click.echo(prompt, err=True, nl=False)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        click.echo(err=True)
+        raise Left
+    return line.decode("utf-8", "replace").strip()
+
+
+@contextmanager
+def _signals_leave() -> Generator[None]:
+    """SIGINT and SIGTERM raise KeyboardInterrupt: nothing runs that would have to be stopped."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, action in zip(numbers, before, strict=True):
+            signal.signal(number, action)
+
+
+@contextmanager
+def _stdout_is_stderr() -> Generator[None]:
+    """An editor draws on its stdout, where ours may be a pipe; stderr is the terminal."""
+    sys.stdout.flush()
+    before = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
