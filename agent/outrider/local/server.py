@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from outrider.errors import SetupError
-from outrider.local.weights import INSTALL
+from outrider.local.weights import INSTALL, embedded_path, is_whole
 
 START_SECONDS = 300.0
 """A large file on a slow disk may take this long to load."""
@@ -130,15 +130,17 @@ def stop_all() -> None:
 
 def _require_package() -> None:
     if importlib.util.find_spec("xllamacpp") is None:
-        raise SetupError("The local model needs the package xllamacpp.", INSTALL)
+        raise SetupError("the local model needs the package xllamacpp", f"Install it: {INSTALL}")
 
 
 def _not_started(path: Path, error: str) -> SetupError:
     if "libgomp" in error:
-        return SetupError("llama.cpp needs the system library libgomp.so.1.", "apt-get install libgomp1")
+        return SetupError("llama.cpp needs the system library libgomp.so.1", "Install it: apt-get install libgomp1")
     if error.startswith(("ImportError", "ModuleNotFoundError")):
-        hint = "pip install --force-reinstall 'outrider[local]'"
+        hint = "Install it again: pip install --force-reinstall 'outrider[local]'"
         return SetupError(f"llama.cpp cannot be loaded: {error}", hint)
+    if path == embedded_path() and not is_whole(path):
+        return SetupError(f"the embedded model's weights are damaged: {path}", "Fetch them again: outrider local pull")
     return SetupError(
         f"llama.cpp could not serve {path}: {error}",
         "Give a GGUF file of a chat model that fits into memory.",

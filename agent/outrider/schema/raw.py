@@ -31,7 +31,10 @@ def validator(given: Mapping[str, Any]) -> Validator:
     try:
         kind.check_schema(schema)
     except SchemaError as error:
-        raise SetupError(f"the schema is not valid at {error.json_path}: {error.message}") from error
+        raise SetupError(
+            f"the schema is not valid at {error.json_path}: {error.message}",
+            "Write it as on json-schema.org, or give a Pydantic model.",
+        ) from error
     _resolve_all(schema)
     nothing: Registry[Any] = Registry()
     return kind(schema, registry=nothing)

@@ -118,7 +118,8 @@ def _visible(function: Function, name: str) -> Iterator[inspect.Parameter]:
             _refuse(name, parameter.name, "is positional-only", "Arguments come by name: take the '/' away.")
         if parameter.annotation is parameter.empty:
             first = parameter.name in ("self", "cls")
-            hint = "Decorate the bound method: tool(thing.method)." if first else "Write it: name: type."
+            say = f"Say what it takes, as in {parameter.name}: str."
+            hint = "Decorate the bound method: tool(thing.method)." if first else say
             _refuse(name, parameter.name, "has no type hint", hint)
         yield parameter
 
