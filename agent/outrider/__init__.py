@@ -8,6 +8,7 @@ A map of the house, low to high:
     schema, tool, toolbox   functions -> tools -> the results of calls
     output                  the declared type of the answer, and whether a reply is one
     limits, policy          where a run ends, which calls run
+    prompt, toml            prompt files: words with slots; TOML, wrong lines named
     model                   what is asked of a model; openrouter/ and local/ answer
     loop                    THE LOOP: agent/outrider/loop.py
     run, result, agent      a live run, how it ended, and what you make once and share

@@ -1,0 +1,160 @@
+"""TOML with an eye on its lines: whatever is wrong in it is said with the line on which it stands."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from types import UnionType
+from typing import Any, cast
+
+from msgspec import Struct
+
+from outrider.errors import SetupError, did_you_mean
+
+Kinds = Mapping[str, tuple[type | UnionType, str]]
+"""The keys that a table may have: the type of each, and in words what to give."""
+
+_AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_CLOSINGS = ("\n]", '\n"""', "\n'''")
+
+
+class _Statement(Struct, frozen=True):
+    """A table's header, or a key with its value. ``start`` counts from 0; ``table`` is what stood above it."""
+
+    start: int
+    lines: list[str]
+    table: tuple[str, ...]
+
+
+class Toml:
+    """A TOML text. ``values`` is what it says, fractions as Decimal.
+
+    ``file`` is named in complaints, ``first`` is the line of the file on which the text begins. Raises SetupError.
+    """
+
+    def __init__(self, text: str, file: str, first: int = 1) -> None:
+        self.file = file
+        self.text = text
+        self._first = first
+        try:
+            self.values: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
+        except tomllib.TOMLDecodeError as error:
+            raise self._broken(str(error)) from error
+
+    def check(self, kinds: Kinds, *table: str) -> None:
+        """Raise SetupError for a key that a table (default: the whole) may not have, or a value of another type."""
+        values: dict[str, Any] = self.values
+        for name in table:
+            values = values.get(name, {})
+        for key, value in values.items():
+            if key not in kinds:
+                near = did_you_mean(key, kinds) or f"The keys: {', '.join(kinds)}."
+                where = f" in [{'.'.join(table)}]" if table else ""
+                raise self.wrong(f"there is no key {key!r}{where}", near, *table, key)
+            kind, wanted = kinds[key]
+            if not isinstance(value, kind):
+                raise self.wrong(f"{key} is {shown(value)}", f"Give {wanted}.", *table, key)
+            if isinstance(value, str) and not value.strip():
+                raise self.wrong(f"{key} is empty", f"Give {wanted}, or leave it out.", *table, key)
+
+    def wrong(self, message: str, hint: str, *path: str, at: int | None = None) -> SetupError:
+        """A SetupError that names the line of a key, or, with ``at``, of a place inside its value."""
+        line = self.line(*path) if at is None else self.line_within(*path, at=at)
+        return SetupError(f"{self.file}:{line}: {message}" if path else f"{self.file}: {message}", hint)
+
+    def line(self, *path: str) -> int:
+        """The line of a key; of the nearest table around it when it is not there."""
+        return self._first + self._statement(path).start
+
+    def line_within(self, *path: str, at: int) -> int:
+        """The line on which the item or character number ``at`` (from 0) of a list or text stands."""
+        statement = self._statement(path)
+        found = statement.start
+        name = path[len(statement.table) :]
+        for end in range(1, len(statement.lines)):
+            for closing in _CLOSINGS:  # what has been read up to this line, as if it ended here
+                value = _value("\n".join(statement.lines[:end]) + closing, name)
+                if value is not None and len(value) > at:
+                    return self._first + statement.start + end - 1
+                if value is not None:
+                    found = statement.start + end
+        return self._first + found
+
+    def _statement(self, path: tuple[str, ...]) -> _Statement:
+        places: dict[tuple[str, ...], _Statement] = {}
+        for statement in _statements(self.text):
+            said = tomllib.loads("\n".join(statement.lines))
+            for inner in _paths(said):
+                places.setdefault((*statement.table, *inner), statement)
+        while path and path not in places:
+            path = path[:-1]
+        return places.get(path, _Statement(0, [], ()))
+
+    def _broken(self, said: str) -> SetupError:
+        at = _AT.search(said)
+        if at and at[1]:
+            number = int(at[1]) - 1
+        else:  # what is never closed shows only at the end; what matters is where it begins
+            number = max((each.start + len(each.lines) for each in _statements(self.text)), default=0)
+            number = min(number, self.text.count("\n"))
+        line = self.text.split("\n")[number]
+        why = _AT.sub("", said)
+        return SetupError(
+            f"{self.file}:{self._first + number}: this is not TOML ({why}): {line.strip():.80}",
+            'Write name = "text", name = 3, name = ["a", "b"] or [table]; each name once.',
+        )
+
+
+def shown(value: object) -> str:
+    """A value, in words that fit behind "is"."""
+    match value:
+        case dict():
+            return "a table"
+        case list():
+            return "a list"
+        case bool():
+            return str(value).lower()
+        case str():
+            return f"{value!r:.60}"
+        case _:
+            return str(value)
+
+
+def _statements(text: str) -> Iterator[_Statement]:
+    """The statements of a text. Each ends with the line at which what has been read of it is TOML by itself."""
+    start = 0
+    table: tuple[str, ...] = ()
+    read: list[str] = []
+    for number, line in enumerate(text.split("\n")):
+        read.append(line)
+        try:
+            said = tomllib.loads("\n".join(read))
+        except tomllib.TOMLDecodeError:
+            continue
+        header = line.lstrip().startswith("[") and len(read) == 1
+        table = () if header else table
+        yield _Statement(start, read, table)
+        if header:
+            table = max(_paths(said), key=len)
+        start, read = number + 1, []
+
+
+def _paths(said: object) -> Iterator[tuple[str, ...]]:
+    """The keys in there, and the keys in their tables."""
+    if isinstance(said, list) and said:  # [[name]]
+        yield from _paths(cast("list[object]", said)[0])
+    if isinstance(said, dict):
+        for key, value in cast("dict[str, object]", said).items():
+            yield (key,)
+            yield from ((key, *inner) for inner in _paths(value))
+
+
+def _value(text: str, path: tuple[str, ...]) -> str | list[Any] | None:
+    """The text or list at a path; None when there is none, or when this is not TOML."""
+    try:
+        value: Any = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return None
+    for key in path:
+        value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+    return cast("str | list[Any]", value) if isinstance(value, str | list) else None
