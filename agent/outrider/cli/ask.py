@@ -56,8 +56,8 @@ async def _consent(agent: Agent[None, Any], run: str, call: Call, why: str) -> N
     given = _fields(call.arguments)
     edited: Arguments | None = None
     draft = pretty(given)
-    about = f"{call.call.name} needs consent: {why}{f' · {tool.effect}' if tool else ''}"
-    _say(Line(about, "warn", "wrap"), *shape(given))
+    effect = f" · {tool.effect}" if tool and tool.effect not in why else ""
+    _say(Line(f"{call.call.name} needs consent: {why}{effect}", "warn", "wrap"), *shape(given))
     while True:
         match _read(f"allow {'it' if edited is None else 'yours'}? [y]es [n]o [e]dit, Enter: later > "):
             case "y" | "yes":

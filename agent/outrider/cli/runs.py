@@ -1,5 +1,6 @@
 """outrider runs: what is on record."""
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -8,15 +9,19 @@ import click
 from msgspec.structs import asdict, replace
 
 from outrider.cli.record import with_journal
-from outrider.cli.text import note, out, out_json
+from outrider.cli.text import coloured, note, out, out_json
 from outrider.errors import JournalError
 from outrider.journal import Journal, Summary
-from outrider.observe.line import clean
+from outrider.observe.line import Tone, clean, tone_of
 from outrider.observe.terminal import short
 from outrider.state import State
 from outrider.telling import dollars
 
+WIDE = 90
+"""Cells from which on all columns are shown."""
+
 _HEAD = ("run", "begun", "outcome", "turns", "cost", "task")
+_NARROW_HEAD = ("run", "age", "outcome", "cost", "task")
 
 
 @click.command("runs")
@@ -31,8 +36,8 @@ def command(limit: int, as_json: bool) -> int:
     elif not found:
         note("there is no run on record here")
     else:
-        for line in _table([_HEAD, *map(_row, found)]):
-            out(line)
+        for row in _fitted(found) if coloured(sys.stdout) else _table(found):
+            out(row)
     return 0
 
 
@@ -65,18 +70,47 @@ def _line(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _row(summary: Summary) -> tuple[str, ...]:
+def _cells(summary: Summary) -> dict[str, str]:
     totals = summary.totals
-    return (
-        summary.run,
-        time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.created)),
-        "running" if summary.live else totals.outcome or "unfinished",
-        str(totals.turns),
-        "?" if totals.usage.cost is None else dollars(totals.usage.cost),
-        clean(short(totals.task, 60)),
-    )
+    return {
+        "run": summary.run,
+        "age": _age(time.time() - summary.created),
+        "begun": time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.created)),
+        "outcome": "running" if summary.live else totals.outcome or "unfinished",
+        "turns": str(totals.turns),
+        "cost": "?" if totals.usage.cost is None else dollars(totals.usage.cost),
+        "task": clean(short(totals.task, 60)),
+    }
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def _age(seconds: float) -> str:
+    """How long ago something was, in one unit."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def _table(found: Sequence[Summary]) -> list[str]:
+    rows = [dict(zip(_HEAD, _HEAD, strict=True)), *map(_cells, found)]
+    widths = [max(len(row[name]) for row in rows) for name in _HEAD]
+    return [
+        "  ".join(row[name].ljust(width) for name, width in zip(_HEAD, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _fitted(found: Sequence[Summary]) -> list[str]:
+    """The table as wide as the terminal: the task takes what is left, and a narrow one has fewer columns."""
+    from outrider.observe.paint import cells, padded, paint, width_of
+
+    width = width_of(sys.stdout)
+    *names, task = _HEAD if width >= WIDE else _NARROW_HEAD
+    rows = [_cells(summary) | {task: clean(short(summary.totals.task, width))} for summary in found]
+    widths = {name: max(cells(text) for text in (name, *(row[name] for row in rows))) for name in names}
+    widths[task] = max(len(task), width - sum(widths.values()) - 2 * len(widths))
+    tones: list[Tone] = [tone_of(summary.totals.outcome) for summary in found]
+    table = [paint("  ".join(padded(name, room) for name, room in widths.items()), "dim")]
+    for row, tone in zip(rows, tones, strict=True):
+        painted = ((name, padded(row[name], room)) for name, room in widths.items())
+        table.append("  ".join(paint(text, tone) if name == "outcome" else text for name, text in painted))
+    return table

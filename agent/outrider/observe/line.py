@@ -5,8 +5,6 @@ from typing import Literal
 
 from msgspec import Struct
 
-from outrider.events import Outcome
-
 Tone = Literal["plain", "dim", "bold", "good", "warn", "bad"]
 """dim: ids and thoughts. good: an end with an answer. warn: retries, repairs, questions. bad: failures."""
 
@@ -34,8 +32,8 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def tone_of(outcome: Outcome | None) -> Tone:
-    """The colour of an ending: good with an answer, warn where the run can simply go on, else bad."""
-    if outcome is None:
+def tone_of(outcome: str) -> Tone:
+    """The colour of an ending: good with an answer, warn where the run can simply go on, else bad; "" is no ending."""
+    if not outcome:
         return "plain"
     return "good" if outcome == "finished" else "warn" if outcome in ("paused", "interrupted", "limit") else "bad"

@@ -23,15 +23,15 @@ from outrider.state import State
 
 TICK = 0.1
 """Seconds between two looks at the clock."""
-SAID = 300
+SAID = 160
 """Characters shown of what the model thinks, and of what it says beside its calls."""
 
 
 class Screen:
     """Shows the entries of a run as they come, between ``open`` and ``close``.
 
-    ``stream`` must be a terminal. ``answers`` says that the person there is asked on the spot when the run pauses:
-    the commands to answer from elsewhere are then left out.
+    ``stream`` must be a terminal. ``answers`` says that the person there is asked on the spot when the run pauses for
+    one: nothing is then said of the pause.
     """
 
     def __init__(self, stream: TextIO, answers: bool = False) -> None:
@@ -58,10 +58,9 @@ class Screen:
         """Show an entry; ``before`` is the state without it."""
         if isinstance(entry.event, e.Replied):
             self.say(*toned(_said(entry.event), "wrap"))
-        lines = told(entry, before, most=1000)  # cut to the width when they are drawn
-        if isinstance(entry.event, e.RunPaused) and self._answers:
-            lines = [line for line in lines if line.fit != "keep"]
-        self.say(*lines)
+        if self._answers and isinstance(entry.event, e.RunPaused) and entry.event.reason in ("approval", "doubt"):
+            return  # the question comes next
+        self.say(*told(entry, before, most=1000))  # cut to the width when they are drawn
 
     def follow(self, state: State) -> None:
         """Let the status line be of this state from now on."""

@@ -4,7 +4,6 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from outrider.limits import charged
 from outrider.messages import Limits
 from outrider.state import State
 from outrider.telling import dollars
@@ -30,12 +29,11 @@ class Now(Struct, frozen=True):
 def now_of(state: State) -> Now:
     """Where the run of this state is."""
     replying = not state.calls and not state.over
-    unpriced = state.unpriced and state.usage.cost is None
     return Now(
         state.limits,
         state.turns + replying,
         state.usage.tokens,
-        None if unpriced else charged(state),
+        None if state.unpriced and state.usage.cost is None else state.usage.cost or Decimal(0),
         state.seconds,
         state.last_at,
         state.last_at + state.delay if state.delay and not state.open_request else 0.0,
@@ -54,20 +52,21 @@ def _doing(state: State) -> str:
 
 def status(now: Now, at: float) -> tuple[str, str]:
     """The line at the time ``at``, in full and in few words."""
+    if not now.at:
+        return now.doing, now.doing
     limits = now.limits
-    seconds = int(now.seconds + (max(0.0, at - now.at) if now.at else 0.0))
+    seconds = int(now.seconds + max(0.0, at - now.at))
     doing = f"waiting {max(0.0, now.again - at):.1f} s to ask again" if now.again else now.doing
-    allowed = None if limits.dollars is None else dollars(limits.dollars)
     full = [
         f"turn {_of(now.turn, limits.turns)}",
         f"{_of(f'{now.tokens:,}', _grouped(limits.tokens))} tokens",
-        _of(dollars(now.cost), allowed),
+        _of(dollars(now.cost), None if limits.dollars is None else dollars(limits.dollars)),
         f"{seconds} s{'' if limits.seconds is None else f' of {limits.seconds:g} s'}",
     ]
     few = [
         f"turn {_of(now.turn, limits.turns, '/')}",
         f"{now.tokens} tok",
-        _of(dollars(now.cost), allowed, "/"),
+        _of(dollars(now.cost), None if limits.dollars is None else f"{limits.dollars.normalize():f}", "/"),
         f"{_of(seconds, None if limits.seconds is None else f'{limits.seconds:g}', '/')} s",
     ]
     return _joined([*full, doing]), _joined([*few, doing])

@@ -173,7 +173,7 @@ def _ending(state: State) -> Lines:
     yield ""
     if not state.over:
         yield Line(f"the record ends here: outrider resume {state.run}, unless a process is at it", fit="keep")
-    yield Line(f"{state.outcome or 'unfinished'} · {figures(state)}", tone_of(state.outcome), "wrap")
+    yield Line(f"{state.outcome or 'unfinished'} · {figures(state)}", tone_of(state.outcome or ""), "wrap")
 
 
 def _heading(text: str) -> Line:
