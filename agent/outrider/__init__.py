@@ -18,6 +18,16 @@ A map of the house, low to high:
     cli/, observe/, testing/  for the terminal, for readers of events, for your own tests
 """
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - pip refuses such a Python; a source tree on its path does not
+    raise ImportError(
+        "Outrider needs Python 3.11 or later, and this is {}.{}\n"
+        "Make an environment with a later one (python3.12 -m venv .venv) and install Outrider there.".format(
+            *sys.version_info
+        )
+    )
+
 from outrider.agent import Agent
 from outrider.errors import JournalError, NoOutput, OutriderError, SetupError
 from outrider.events import Entry, ReasoningDelta, TextDelta, ToolFinished, ToolStarted

@@ -124,10 +124,14 @@ def _check_output(output: object) -> None:
             _refuse("output", schema, 'a type, or a JSON Schema: {"type": "object", "properties": {...}}')
     elif isinstance(output, tuple):
         members = cast("tuple[object, ...]", output)
-        if any(isinstance(member, _VALUES) or inspect.isroutine(member) for member in members):
+        if any(map(_is_value, members)):
             _refuse("output", members, "types only, as in output=(Invoice, Refusal)")
-    elif isinstance(output, (*_VALUES, Tool)) or inspect.isroutine(output):
+    elif _is_value(output):
         _refuse("output", output, "the type of the answer, such as int or a Pydantic model")
+
+
+def _is_value(given: object) -> bool:
+    return isinstance(given, (*_VALUES, Tool)) or inspect.isroutine(given)
 
 
 def _check_list(name: str, given: object) -> Sequence[object]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from outrider.errors import JournalError, RunNotFound
 
@@ -52,6 +53,8 @@ CREATE INDEX inbox_untaken ON inbox(run) WHERE taken IS NULL;
 # Runs go by number inside the file, and events lie in the order of their arrival: a commit shared by 200 runs
 # writes a seventh of the pages it would write with events sorted by the runs' random names.
 
+_UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+
 _opening = threading.Lock()
 _open: "set[Database]" = set()
 _locked: "list[Database]" = []
@@ -66,7 +69,7 @@ def default_home() -> Path:
 class Database:
     """One connection to the journal in ``home``, opened at first use; ``create`` makes what is missing.
 
-    Usable from any thread, by one at a time.
+    Usable from any thread, by one at a time. Without ``create``, a journal that cannot be written can still be read.
     """
 
     def __init__(self, home: Path, create: bool) -> None:
@@ -75,6 +78,7 @@ class Database:
         self._create = create
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
+        self._still: Still | None = None
         self._lock = threading.Lock()
 
     @contextmanager
@@ -83,6 +87,8 @@ class Database:
         with self._lock:
             try:
                 yield self._current() or self._connect()
+                if self._still and self._still != still(self.file):
+                    raise JournalError(f"the journal {self.file} was written to while it was read", "Try again.")
             except (sqlite3.Error, OSError) as error:
                 raise explain(error, self.file) from error
             finally:
@@ -121,20 +127,43 @@ class Database:
             _watch_forks()
             if self._create:
                 _make_file(self.file)
-            mode = "rwc" if self._create else "rw"
-            connection = sqlite3.connect(
-                f"{self.file.as_uri()}?mode={mode}",
-                uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False,
-            )  # fmt: skip
-            try:
-                _prepare(connection, self.file, self._create)
-            except BaseException:
-                connection.close()
-                raise
+            connection = self._opened() if self._create else self._opened_to_read()
             self._connection, self._identity = connection, _identity(self.file)
             self.openings += 1
             _open.add(self)
         return connection
+
+    def _opened(self, how: str = "") -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self.file.as_uri()}?{how or ('mode=rwc' if self._create else 'mode=rw')}",
+            uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False,
+        )  # fmt: skip
+        try:
+            _prepare(connection, self.file, self._create)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _opened_to_read(self) -> sqlite3.Connection:
+        """The connection; where nothing can be written, one that only reads.
+
+        SQLite needs to write even for reading, unless it is told that the file does not change. That is so while no
+        ``-wal`` file holds anything, and ``use`` looks again afterwards.
+        """
+        for how in ("", "mode=ro"):
+            try:
+                return self._opened(how)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _UNWRITABLE:
+                    raise
+        self._still = still(self.file)
+        if self._still.waiting:
+            raise JournalError(
+                f"the journal {self.file} was left in the middle of work, in a folder that cannot be written to",
+                f"Copy the folder and read the copy: cp -r {self.file.parent} /tmp/copy; OUTRIDER_HOME=/tmp/copy",
+            )
+        return self._opened("mode=ro&immutable=1")
 
     def before_fork(self) -> None:
         """Close the connection and keep everybody out."""
@@ -144,6 +173,24 @@ class Database:
     def after_fork(self) -> None:
         """Let them in again."""
         self._lock.release()
+
+
+class Still(NamedTuple):
+    """What shows that nobody writes: the file as it lies there, and the bytes waiting beside it to be put into it."""
+
+    size: int
+    changed: int
+    waiting: int
+
+
+def still(file: Path) -> Still:
+    """The file as it is now. Raises OSError."""
+    status = file.stat()
+    try:
+        waiting = file.with_name(f"{FILE}-wal").stat().st_size
+    except FileNotFoundError:
+        waiting = 0
+    return Still(status.st_size, status.st_mtime_ns, waiting)
 
 
 def _identity(file: Path) -> tuple[int, int]:
@@ -218,7 +265,7 @@ def no_journal(home: Path) -> RunNotFound:
     )
 
 
-_ELSEWHERE = "Make it writable, set OUTRIDER_HOME to a folder you can write to, or run with journal=None."
+_ELSEWHERE = "Set OUTRIDER_HOME to a folder you can write to, make this one writable, or run Agent(journal=None)."
 _AWAY = "Move it away to start a new journal; `sqlite3 FILE .recover` may save what is in it."
 _HINTS = {
     sqlite3.SQLITE_FULL: "Free some space and resume the run; what was flushed before is safe.",
@@ -236,6 +283,8 @@ _HINTS = {
 
 def explain(error: Exception, file: Path) -> JournalError:
     """What went wrong with the file, in words for people, and what to do."""
+    if file.parent.exists() and not file.parent.is_dir():
+        return JournalError(f"{file.parent} is a file, and the journal needs a folder", _ELSEWHERE)
     if isinstance(error, OSError):
         return JournalError(f"the journal {file} cannot be used: {error.strerror or error}", _ELSEWHERE)
     code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from outrider.commands import AnyCommand, Command, Unreadable, command_decoder
-from outrider.errors import Fenced, RunNotFound
+from outrider.errors import Fenced, JournalError, RunNotFound
 from outrider.events import Entry
 from outrider.journal import Summary, Totals, tables
 from outrider.journal.database import Database, default_home, explain, no_journal
@@ -162,13 +162,19 @@ class SQLiteJournal:
         database = Database(self.home, create=False)
         try:
             if not database.file.exists():
-                raise no_journal(self.home)
+                raise _absent(self.home)
             with database.use() as connection:
                 return query(connection)
         except OSError as error:
             raise explain(error, database.file) from error
         finally:
             database.close()
+
+
+def _absent(home: Path) -> JournalError:
+    if home.exists() and not home.is_dir():
+        return explain(NotADirectoryError(), home / "journal.db")
+    return no_journal(home)
 
 
 def _command(id: int, body: bytes) -> AnyCommand:
