@@ -10,11 +10,11 @@ from structlog.testing import CapturingLogger
 from outrider import Agent, tool
 from outrider.events import ApprovalGiven, Entry, MessageAdded, Replied, RequestFailed, RunStarted
 from outrider.messages import AssistantMessage, Limits, Usage, UserMessage, to_wire
-from outrider.observe.line import clean
 from outrider.observe.logs import log_events
 from outrider.observe.story import story
 from outrider.observe.terminal import call_text, lines, short
 from outrider.state import State
+from outrider.telling import clean
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio

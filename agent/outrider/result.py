@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
+from outrider.card import card
 from outrider.errors import OUTCOMES, NoOutput, OutriderError
 from outrider.events import Outcome
 from outrider.messages import AssistantMessage, Message, Usage, from_wire
@@ -77,12 +78,13 @@ class Result(Generic[Out]):
         raise self._no_output(error)
 
     def _no_output(self, error: type[NoOutput]) -> NoOutput:
+        return error(f"run {self.run} has no output: {self.outcome}: {self.detail}", self._hint(), self)
+
+    def _hint(self) -> str:
         hint = _HINTS[self.outcome].format(run=self.run) if self.kept else _UNKEPT
         if isinstance(self.problem, OutriderError) and self.problem.hint:
-            hint = self.problem.hint
-        elif self._state.hint:
-            hint = f"{self._state.hint} {hint}"
-        return error(f"run {self.run} has no output: {self.outcome}: {self.detail}", hint, self)
+            return self.problem.hint
+        return f"{self._state.hint} {hint}" if self._state.hint else hint
 
     @property
     def detail(self) -> str:
@@ -164,3 +166,7 @@ class Result(Generic[Out]):
 
     def __repr__(self) -> str:
         return f"<Result {self}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return card(self._state, self.outcome, self.detail, "" if self.outcome == "finished" else self._hint())

@@ -15,6 +15,7 @@ from typing import Generic, Self, TypeVar
 import msgspec
 
 from outrider import events as e
+from outrider.card import card
 from outrider.errors import JournalError
 from outrider.inbox import heard
 from outrider.journal import Log, Totals
@@ -144,6 +145,10 @@ class Run(Generic[Out]):
         if self._task and not self._task.done():
             self.stop()
             await asyncio.wait([self._task])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what there is so far."""
+        return card(self.state, self.state.outcome or "under way", self.state.detail)
 
     # ---------------------------------------------------------------------------------------- inside
 

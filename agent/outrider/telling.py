@@ -1,4 +1,4 @@
-"""How a run is told in a few words: its figures, its bill, and what it waits for."""
+"""How a run is told: its figures, its bill, what it waits for, and texts that cannot steer a terminal."""
 
 from decimal import Decimal
 
@@ -46,3 +46,8 @@ def why_paused(state: State, reason: str) -> str:
         calls = [f"{call.call.name} ({call.call.id})" for call in state.owed_calls() if call.status == status]
         waits += [f"{what} {', '.join(calls)}"] if calls else []
     return f"it waits for {' and for '.join(waits)}"
+
+
+def clean(text: str) -> str:
+    """The text without anything that could steer a terminal: only what prints, line ends and tabs."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -16,10 +16,10 @@ from outrider.cli.text import note, out
 from outrider.errors import SetupError, did_you_mean
 from outrider.inbox import answer_to, heard
 from outrider.masking import Masking
-from outrider.observe.line import clean
 from outrider.observe.story import block, pretty
 from outrider.observe.terminal import result_text, short
 from outrider.state import Call, State
+from outrider.telling import clean
 
 BY = "cli"
 

@@ -12,10 +12,10 @@ from outrider.cli.record import with_journal
 from outrider.cli.text import coloured, note, out, out_json
 from outrider.errors import JournalError
 from outrider.journal import Journal, Summary
-from outrider.observe.line import Tone, clean, tone_of
+from outrider.observe.line import Tone, tone_of
 from outrider.observe.terminal import short
 from outrider.state import State
-from outrider.telling import dollars
+from outrider.telling import clean, dollars
 
 WIDE = 90
 """Cells from which on all columns are shown."""

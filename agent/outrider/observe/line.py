@@ -5,6 +5,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from outrider.telling import clean
+
 Tone = Literal["plain", "dim", "bold", "good", "warn", "bad"]
 """dim: ids and thoughts. good: an end with an answer. warn: retries, repairs, questions. bad: failures."""
 
@@ -25,11 +27,6 @@ def toned(lines: Iterable[Line | str], fit: Fit) -> Iterator[Line]:
     for line in lines:
         known = line if isinstance(line, Line) else Line(line, fit=fit)
         yield Line(clean(known.text), known.tone, known.fit)
-
-
-def clean(text: str) -> str:
-    """The text without anything that could steer a terminal: only what prints, line ends and tabs."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def tone_of(outcome: str) -> Tone:

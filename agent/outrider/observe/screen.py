@@ -16,10 +16,11 @@ from msgspec.structs import replace
 
 from outrider import events as e
 from outrider.messages import AssistantMessage, from_wire
-from outrider.observe.line import Line, clean, toned
+from outrider.observe.line import Line, toned
 from outrider.observe.status import Now, now_of, status
 from outrider.observe.terminal import Lines, short, told
 from outrider.state import State
+from outrider.telling import clean
 
 TICK = 0.1
 """Seconds between two looks at the clock."""
