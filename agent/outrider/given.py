@@ -106,7 +106,7 @@ def check_rest(
         _refuse("policy", policy, 'what it makes, as in policy=ask_before("write")')
     if not callable(policy) or _waits(policy):
         _refuse("policy", policy, "a plain function of the proposed call and the state that returns a Verdict")
-    _check_output(output)
+    check_output(output)
     for observer in _check_list("observers", observers):
         if not callable(observer) or _waits(observer):
             _refuse("an observer", observer, "a plain function of an entry: it is called, never awaited")
@@ -117,7 +117,8 @@ def check_rest(
         raise SetupError("secrets holds something that is no text", "Give texts, or Pydantic's SecretStr.")
 
 
-def _check_output(output: object) -> None:
+def check_output(output: object) -> None:
+    """Raises SetupError when this can be no output type."""
     if isinstance(output, Mapping):
         schema = cast("Mapping[str, object]", output)
         if not _SCHEMA & schema.keys():

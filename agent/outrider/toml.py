@@ -4,15 +4,14 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from types import UnionType
 from typing import Any, cast
 
 from msgspec import Struct
 
 from outrider.errors import SetupError, did_you_mean
 
-Kinds = Mapping[str, tuple[type | UnionType, str]]
-"""The keys that a table may have: the type of each, and in words what to give."""
+Kinds = Mapping[str, tuple[type | tuple[type, ...], str]]
+"""The keys that a table may have: the types of each, and in words what to give."""
 
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _CLOSINGS = ("\n]", '\n"""', "\n'''")

@@ -5,11 +5,11 @@ import shlex
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from math import ceil
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from outrider.agent import Agent
 from outrider.cli.names import AnyTool, installed, output_by_name, tools_by_name
@@ -19,6 +19,9 @@ from outrider.openrouter.settings import Settings
 from outrider.policy import Policy, allow_all, ask_before, default_policy
 from outrider.run import Observer
 from outrider.state import State
+
+if TYPE_CHECKING:
+    from outrider.cli.taskfile import TaskFile
 
 NO_LIMIT = "none"
 Given = int | float | Decimal | str | None
@@ -52,8 +55,9 @@ class Number(click.ParamType[Given]):
 
 
 class Flags(Struct, frozen=True, kw_only=True):
-    """The flags as given; each is described at its option below."""
+    """The flags as given; each is described at its option below. What they leave open, the task file says."""
 
+    file: "TaskFile | None" = None
     model: str | None = None
     tool: tuple[str, ...] = ()
     output: str | None = None
@@ -71,15 +75,31 @@ class Flags(Struct, frozen=True, kw_only=True):
         """The limits, where given, in the place of those before. Raises SetupError for a negative one."""
         given = {name: getattr(self, f"max_{name}") for name in before.__struct_fields__}
         changes = {name: None if value == NO_LIMIT else value for name, value in given.items() if value is not None}
-        return replace(before, **changes)
+        return replace(before, **(self.file.limits if self.file else {}) | changes)
+
+    def model_or(self, otherwise: str) -> str:
+        """The model named, or else this one."""
+        return self.model or (self.file and self.file.model) or otherwise
 
     def tools(self) -> list[AnyTool]:
         """The tools named. Raises SetupError."""
+        if self.file and not self.tool:
+            return self.file.tools()
         return [tool for name in self.tool for tool in tools_by_name(name)]
+
+    def output_type(self) -> Any | None:
+        """The output type named, or None. Raises SetupError."""
+        if self.file and not self.output:
+            return self.file.output()
+        return output_by_name(self.output) if self.output else None
+
+    def approval(self) -> str:
+        """What was said of approval, or an empty text."""
+        return self.approve or (self.file and self.file.approve) or ""
 
     def policy(self) -> Policy:
         """Which calls ask."""
-        return APPROVALS.get(self.approve or "", default_policy)
+        return APPROVALS.get(self.approval(), default_policy)
 
     def agent(
         self, model: str, name: str, instructions: str, limits: Limits, observers: Sequence[Observer]
@@ -91,7 +111,7 @@ class Flags(Struct, frozen=True, kw_only=True):
             name=name,
             instructions=instructions,
             tools=self.tools(),
-            output=output_by_name(self.output) if self.output else None,
+            output=self.output_type(),
             limits=limits,
             policy=self.policy(),
             settings=Settings(base_url=base_url) if base_url else Settings(),
@@ -107,23 +127,34 @@ def agent_flags(function: F) -> F:
 
 
 def resume_command(run: str, flags: Flags, state: State | None = None, *more: str) -> str:
-    """The command that goes on with a run and the same flags; with a higher limit where ``state`` has met one."""
+    """The command that goes on with a run, its task file and the same flags; with more of a limit it has met."""
     words = ["outrider", "resume", run]
+    words += [flags.file.path] if flags.file else []
     words += ["-m", flags.model] if flags.model else []
     words += [word for name in flags.tool for word in ("-t", name)]
     words += ["--output", flags.output] if flags.output else []
     words += ["--approve", flags.approve] if flags.approve else []
-    if state and state.outcome == "limit":
-        words += _more(state)
+    words += _limits(state, flags) if state else []
     return shlex.join([*words, *more])
 
 
-def _more(state: State) -> list[str]:
-    """The limit that was reached, as a flag: doubled, and above what was used already."""
+def _limits(state: State, flags: Flags) -> list[str]:
+    """The limits to go on with, as flags: more of the one that was met, and those that the task file would undo."""
+    words: list[str] = []
+    more = _more(state) if state.outcome == "limit" else {}
+    said = flags.file.limits if flags.file else {}
+    for name, value in (asdict(state.limits) | more).items():
+        if name in more or (name in said and said[name] != value):
+            words += [f"--max-{name.replace('_', '-')}", _written(value)]
+    return words
+
+
+def _more(state: State) -> dict[str, int | Decimal]:
+    """The limit that was reached: doubled, and above what was used already."""
     name = state.detail.removeprefix("limit ").split(" ")[0]
     allowed = getattr(state.limits, name, None)
     if allowed is None:
-        return []
+        return {}
     used = {
         "turns": state.turns,
         "tool_calls": state.tool_calls,
@@ -132,8 +163,13 @@ def _more(state: State) -> list[str]:
         "dollars": charged(state),
     }
     more: int | float | Decimal = 2 * max(allowed, used[name]) or 1
-    text = f"{more.normalize():f}" if isinstance(more, Decimal) else f"{ceil(more)}"
-    return [f"--max-{name.replace('_', '-')}", text]
+    return {name: more if isinstance(more, Decimal) else ceil(more)}
+
+
+def _written(limit: float | Decimal | None) -> str:
+    if limit is None:
+        return NO_LIMIT
+    return f"{limit.normalize():f}" if isinstance(limit, Decimal) else str(limit)
 
 
 class ToolOption(click.Option):

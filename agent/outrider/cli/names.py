@@ -21,10 +21,13 @@ GROUP = "outrider.tools"
 AnyTool = Tool[..., Any]
 
 
-def tools_by_name(name: str) -> list[AnyTool]:
-    """The tools of an installed entry point, or of ``module:name``. Raises SetupError with close names."""
+def tools_by_name(name: str, beside: str = "") -> list[AnyTool]:
+    """The tools of an installed entry point, or of ``module:name``. Raises SetupError with close names.
+
+    Modules are looked for in the folder ``beside`` too, before the current one.
+    """
     if ":" in name:
-        return _tools(name, _attribute(name, "tool"))
+        return _tools(name, _attribute(name, "tool", beside))
     entries = installed()
     if name not in entries:
         known = f"Installed: {', '.join(entries) or 'none'}; or give module:name of your own."
@@ -38,15 +41,16 @@ def installed() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
 
 
-def output_by_name(name: str) -> Any:
-    """The output type: the JSON Schema in a .json file, or the type ``module:Type``. Raises SetupError."""
+def output_by_name(name: str, beside: str = "") -> Any:
+    """The output type: the JSON Schema in a .json file, or the type ``module:Type``. Raises SetupError.
+
+    Both are looked for in the folder ``beside``, a module then in the current one.
+    """
     if name.endswith(".json"):
-        return _schema(Path(name))
+        return _schema(Path(beside, name))
     if ":" not in name:
-        raise SetupError(
-            f"--output {name} is neither a .json file nor module:Type", f"As in --output answer.json or app:{name}"
-        )
-    return _attribute(name, "type")
+        raise SetupError(f"output {name} is neither a .json file nor module:Type", f"Write answer.json, or app:{name}")
+    return _attribute(name, "type", beside)
 
 
 def offering(tool: str) -> str:
@@ -80,7 +84,7 @@ def _tools(name: str, found: object) -> list[AnyTool]:
     raise SetupError(f"{name} is no tool but of type {type(found).__name__}", "Name a function, a Tool or a list.")
 
 
-def _attribute(name: str, what: str) -> Any:
+def _attribute(name: str, what: str, beside: str) -> Any:
     module_name, _, path = name.partition(":")
     if not module_name or not path:
         raise SetupError(f"{name!r} names no {what}", "Write module:name, as in app.tools:weather.")
@@ -89,7 +93,7 @@ def _attribute(name: str, what: str) -> Any:
         raise SetupError(
             f"{module_name!r} is a file, not a module", f"Write {module}:{path}, from the folder it is in."
         )
-    found: Any = _module(module_name)
+    found: Any = _module(module_name, beside)
     for part in path.split("."):
         if not hasattr(found, part):
             own = _own(found)
@@ -114,17 +118,18 @@ def _is_own(value: object, module: str) -> bool:
     return callable(defined) and getattr(defined, "__module__", "") == module
 
 
-def _module(name: str) -> ModuleType:
-    folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+def _module(name: str, beside: str) -> ModuleType:
+    folders = dict.fromkeys((os.path.abspath(beside), os.getcwd()))
+    for folder in reversed(folders):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
-            close = did_you_mean(name, _modules_in(Path(folder)))
+            close = did_you_mean(name, (found for folder in folders for found in _modules_in(Path(folder))))
             hint = close or "Modules are looked for in this folder: app:weather is weather in ./app.py."
-            raise SetupError(f"there is no module {name!r} in {folder} or installed", hint) from error
+            raise SetupError(f"there is no module {name!r} in {', '.join(folders)} or installed", hint) from error
         raise _broken(f"module {name}", error) from error
     except SetupError:
         raise

@@ -8,6 +8,7 @@ from outrider.cli.flags import APPROVALS, Flags, agent_flags, resume_command
 from outrider.cli.live import Watch, accepted, conclude, drive
 from outrider.cli.names import offering
 from outrider.cli.record import read_run
+from outrider.cli.words import task_file
 from outrider.errors import SetupError
 from outrider.messages import SystemMessage, from_wire
 from outrider.policy import policy_name
@@ -17,20 +18,23 @@ from outrider.state import State
 
 @click.command("resume")
 @click.argument("run")
+@click.argument("file", required=False)
 @click.option("--say", default="", metavar="TEXT", help="A further message to the model.")
 @click.option("--force", is_flag=True, help="Go on without what the record names and the flags do not.")
 @agent_flags
-def command(run: str, say: str, force: bool, **given: Any) -> int:
-    """Go on with RUN: an id, the beginning of one, or last.
+def command(run: str, file: str | None, say: str, force: bool, **given: Any) -> int:
+    """Go on with RUN: an id, the beginning of one, or last. FILE is the task file that it was run from, if any.
 
-    Tools, output type and --approve are given again: nothing is loaded because a record names it. The model is the
-    recorded one unless given; limits that are given replace the recorded ones.
+    Tools, output type and --approve are given again, by flags or the task file: nothing is loaded because a record
+    names it. The model is the recorded one unless given; limits that are given replace the recorded ones. Task and
+    instructions are those on record.
 
     \b
       outrider resume last -t calculator --max-turns 50
+      outrider resume last nightly.toml
       outrider resume 7f3k --say "Shorter, please"
     """
-    flags = Flags(**given)
+    flags = Flags(file=task_file(file) if file else None, **given)
     run, entries = read_run(run)
     state = State.fold(entries)
     if state.outcome == "finished" and not say:
@@ -40,7 +44,7 @@ def command(run: str, say: str, force: bool, **given: Any) -> int:
     limits = flags.limits(state.limits)
     # the run keeps its instructions; given back, they do not count as changed
     watch = Watch(flags, state)
-    agent = flags.agent(flags.model or state.model, state.agent, _instructions(state), limits, [watch])
+    agent = flags.agent(flags.model_or(state.model), state.agent, _instructions(state), limits, [watch])
     return conclude(drive(agent, lambda: agent.stream_resume(run, limits=limits, say=say), watch), flags)
 
 
@@ -55,16 +59,17 @@ def _refuse_less(state: State, flags: Flags) -> None:
     tools = [name for name in state.tools if name not in have]
     missing = [f"tool {name}" for name in tools]
     more = [word for name in dict.fromkeys(map(offering, tools)) for word in ("-t", name)]
-    if state.output_type != "text" and not flags.output:
+    if state.output_type != "text" and not flags.output_type():
         missing.append(f"output type {state.output_type}")
         more += ["--output", f"MODULE:{state.output_type}"]
-    if not flags.approve and (asked := recorded_approve(state)):
+    if not flags.approval() and (asked := recorded_approve(state)):
         missing.append(f"--approve {asked}")
         more += ["--approve", asked]
     if missing:
         raise SetupError(
             f"run {state.run} was made with {', '.join(missing)}",
-            f"Give them again: {resume_command(state.run, flags, state, *more)}\n  or add --force to go on without.",
+            f"Give them again: {resume_command(state.run, flags, state, *more)}\n"
+            "  or its task file, if it was run from one; --force goes on without.",
         )
 
 

@@ -1,7 +1,6 @@
 """outrider run: do a task."""
 
 import os
-import sys
 from typing import Any
 
 import click
@@ -11,44 +10,46 @@ from outrider.agent import Agent
 from outrider.cli.flags import Flags, agent_flags
 from outrider.cli.live import Watch, conclude, drive
 from outrider.cli.text import note, out, to_people
+from outrider.cli.words import is_task_file, task_file, words_given
 from outrider.messages import Limits
 from outrider.openrouter.settings import DEFAULT_MODEL
 
 
 @click.command("run")
-@click.argument("task")
+@click.argument("task", required=False)
+@click.option("--prompt", metavar="FILE", help="A prompt file: the task, or what TASK is put into, with slots.")
+@click.option("--var", multiple=True, metavar="NAME=TEXT", help="What stands in a slot; NAME=@FILE: a file's text.")
 @click.option("--instructions", default="", metavar="TEXT", help="What the model is told first.")
-@click.option("--name", default="agent", help="The agent's name, in the record.")
+@click.option("--name", default="", help="The agent's name, in the record (agent).")
 @click.option("--dry-run", is_flag=True, help="Print the exact request; send and record nothing.")
 @agent_flags
-def command(task: str, instructions: str, name: str, dry_run: bool, **given: Any) -> int:
-    """Do TASK, or what stdin says if TASK is -, and print the answer.
+def command(
+    task: str | None,
+    prompt: str | None,
+    var: tuple[str, ...],
+    instructions: str,
+    name: str,
+    dry_run: bool,
+    **given: Any,
+) -> int:
+    """Do TASK and print the answer. TASK is the task itself, - for stdin, or a task file (.toml).
 
     \b
       outrider run "What is 23 * 19?" --tool calculator
       outrider run - --output app:Invoice --max-dollars 0.05 < invoice.txt
+      outrider run --prompt ask.md --var day=Monday
+      outrider run nightly.toml
     """
-    flags = Flags(**given)
-    task = _task(task)
-    model = flags.model or os.environ.get("OUTRIDER_MODEL") or DEFAULT_MODEL
+    file = task_file(task) if task and is_task_file(task) else None
+    flags = Flags(file=file, **given)
+    words = words_given(None if file else task, prompt, var, instructions, file)
+    model = flags.model_or(os.environ.get("OUTRIDER_MODEL") or DEFAULT_MODEL)
+    name = name or (file and file.name) or "agent"
     watch = Watch(flags)
-    agent = flags.agent(model, name, instructions, flags.limits(Limits()), [watch])
+    agent = flags.agent(model, name, words.instructions, flags.limits(Limits()), [watch])
     if dry_run:
-        return _preview(agent, task, flags)
-    return conclude(drive(agent, lambda: agent.stream(task), watch), flags)
-
-
-def _task(given: str) -> str:
-    if given == "-" and not sys.stdin:
-        raise click.UsageError("stdin is closed: there is no task to read")
-    try:
-        text = sys.stdin.buffer.read().decode() if given == "-" else given
-        text.encode()
-    except UnicodeError as error:
-        raise click.UsageError(f"the task is not UTF-8 text: {error}") from error
-    if not text.strip():
-        raise click.UsageError("the task is empty")
-    return text
+        return _preview(agent, words.task, flags)
+    return conclude(drive(agent, lambda: agent.stream(words.task), watch), flags)
 
 
 def _preview(agent: Agent[None, Any], task: str, flags: Flags) -> int:
