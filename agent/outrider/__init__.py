@@ -11,6 +11,7 @@ A map of the house, low to high:
     prompt, toml            prompt files: words with slots; TOML, wrong lines named
     model                   what is asked of a model; openrouter/ and local/ answer
     loop                    THE LOOP: agent/outrider/loop.py
+    telling, card           a run in a few words, and as a block of HTML
     run, result, agent      a live run, how it ended, and what you make once and share
     given, opening          what is checked before a run, and how it opens
     masking, stop, threads  secrets, the stop flag, threads for sync tools

@@ -16,7 +16,7 @@ A test over HTTP, with the client that speaks to OpenRouter:
 
     def test_it_survives_a_busy_server() -> None:
         with FakeOpenRouter([FakeReply(status=503, error="busy"), "Hello."]) as server:
-            settings = Settings(base_url=server.base_url, api_key="any key")
+            settings = Settings(base_url=server.base_url, api_key="any-key")
             result = Agent(settings=settings, journal=None).run_sync("Say hello.")
         assert result.output == "Hello."
         assert len(server.requests) == 2
