@@ -94,7 +94,7 @@ async def test_common_errors_say_what_to_do(server: FakeOpenRouter, status: int,
         (404, "No endpoints found that support tool use.", "takes tools"),
         (400, {"message": "too long", "metadata": {"error_type": "context_length_exceeded"}}, "longer context"),
         (400, {"message": "x", "availability": {"code": "model_not_found"}}, "vendor/name"),
-        (429, "slow down", "with another model"),
+        (429, "slow down", "another model"),
         (529, "busy", "later"),
     ],
 )

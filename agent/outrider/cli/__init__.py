@@ -5,6 +5,7 @@ stdout is the answer and nothing else; progress and errors go to stderr. The exi
 
     run, resume     flags.py what makes an agent, names.py tools and types by name, live.py a run watched
     runs, show, approve, local
+    doctor          checks.py what there is to check
     text.py         what goes to stdout and stderr
 
 Variables: OPENROUTER_API_KEY, OUTRIDER_MODEL (default of --model), OUTRIDER_BASE_URL (another server that speaks
@@ -28,6 +29,7 @@ VERBS = {
     "show": "Read the record of a run.",
     "approve": "Answer what a run asks of a person.",
     "local": "The embedded model that needs no key.",
+    "doctor": "Say what works here, and what to do about the rest.",
 }
 """Each verb with its line of help; its module is loaded when it is used."""
 

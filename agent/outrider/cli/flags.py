@@ -105,7 +105,6 @@ class Flags(Struct, frozen=True, kw_only=True):
         self, model: str, name: str, instructions: str, limits: Limits, observers: Sequence[Observer]
     ) -> Agent[None, Any]:
         """The agent that these flags make. Raises SetupError for anything that cannot work."""
-        base_url = os.environ.get("OUTRIDER_BASE_URL")
         return Agent(
             model,
             name=name,
@@ -114,9 +113,15 @@ class Flags(Struct, frozen=True, kw_only=True):
             output=self.output_type(),
             limits=limits,
             policy=self.policy(),
-            settings=Settings(base_url=base_url) if base_url else Settings(),
+            settings=base_settings(),
             observers=observers,
         )
+
+
+def base_settings() -> Settings:
+    """The settings of the command line's requests. Raises SetupError when OUTRIDER_BASE_URL is no address."""
+    base_url = os.environ.get("OUTRIDER_BASE_URL")
+    return Settings(base_url=base_url) if base_url else Settings()
 
 
 def agent_flags(function: F) -> F:

@@ -6,7 +6,7 @@ from outrider.openrouter.settings import BASE_URL, is_openrouter
 _SHORTER = "Shorten the task or what the tools return, or choose a model with a longer context."
 _OTHER_WORDS = "Say it in other words, or choose another model."
 _SEE = "See what was sent: outrider show RUN --request N"
-_LATER = "Resume the run later, or with another model."
+_LATER = "Try again later, or with another model."
 _TOOLS = "Choose a model that takes tools (openrouter.ai/models?supported_parameters=tools), or give it none."
 _MODEL = "Write vendor/name as openrouter.ai/models has it, for example qwen/qwen3-14b."
 _PAGE = f"Check base_url (the variable OUTRIDER_BASE_URL): OpenRouter's is {BASE_URL}"
@@ -26,10 +26,10 @@ _ADVICE = {
     "content_policy_violation": _OTHER_WORDS,
     "invalid_prompt": _OTHER_WORDS,
     "refusal": _OTHER_WORDS,
-    "rate_limit_exceeded": "Resume the run in a while, or with another model; free ones take few requests a day.",
-    "timeout": "Resume the run; if it happens again, choose another model or allow it more seconds in Settings.",
+    "rate_limit_exceeded": "Wait a while, or take another model; free ones take few requests a day.",
+    "timeout": "Try again; if it happens again, take another model or allow more seconds in Settings.",
     "redirect": f"Set base_url to where the server is now; OpenRouter's is {BASE_URL}",
-    "connection": "Check the network, and the proxy if there is one, then resume the run; --model local needs neither.",
+    "connection": "Check the network, and the proxy if there is one; --model local needs neither.",
     "proxy": "Mend the proxy's address in HTTPS_PROXY, or unset it where none is needed.",
     "certificate": "Check the clock here; if a company's proxy signs, name its certificates in SSL_CERT_FILE.",
 }

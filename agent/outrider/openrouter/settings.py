@@ -99,7 +99,7 @@ def _wrong_with(key: str, openrouter: bool) -> str:
     """Why this cannot be a key, or nothing. A key of somebody else must not be sent to OpenRouter."""
     if key[0] in "'\"":
         return "has quotes around it"
-    if not (key.isascii() and key.isprintable()) or " " in key:
+    if not (key.isascii() and key.isprintable()) or (openrouter and " " in key):
         return "holds characters that no key has"
     owner = next((owner for begin, owner in _OTHERS.items() if key.startswith(begin)), "")
     return f"is one of {owner}, not of OpenRouter (those begin with sk-or-)" if owner and openrouter else ""

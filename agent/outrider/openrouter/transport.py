@@ -45,7 +45,8 @@ class Line:
         self.sdk = _Sdk(base_url=settings.base_url, api_key=key, max_retries=0, http_client=self._http)
         self.sdk.own_headers = _headers(settings)
         self._headers = httpx2.Headers(self.sdk.own_headers | self.sdk.auth_headers)
-        self._url = httpx2.URL(f"{str(self.sdk.base_url).rstrip('/')}/chat/completions")
+        self._base = str(self.sdk.base_url).rstrip("/")
+        self._url = httpx2.URL(f"{self._base}/chat/completions")
 
     async def send(self, body: bytes) -> httpx2.Response:
         """Send a body; returns the open response, of which only the head has been read.
@@ -58,6 +59,11 @@ class Line:
             build = self._http.build_request
             request = build("POST", self._url, headers=self._headers, content=body, timeout=None)
         return await self._http.send(request, stream=True, follow_redirects=False)
+
+    async def get(self, path: str) -> httpx2.Response:
+        """Fetch what lies at a path of the API, whole. Raises httpx2.RequestError."""
+        request = httpx2.Request("GET", httpx2.URL(f"{self._base}{path}"), headers=self._headers)
+        return await self._http.send(request, follow_redirects=False)
 
     async def close(self) -> None:
         """Close the connections, unless the client was the user's own."""
@@ -150,7 +156,8 @@ def _told(error: Exception, request: httpx2.Request) -> httpx2.RequestError:
 def _words(error: Exception) -> str:
     """Who could not be reached and why; aiohttp's own words hold Python objects."""
     if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
-        why = error.os_error.strerror or str(error.os_error) or type(error.os_error).__name__
+        number, own = error.os_error.errno, error.os_error.strerror
+        why = os.strerror(number) if number and number > 0 else own or type(error.os_error).__name__
         return f"{error.host}:{error.port}: {why}"
     return str(error) or type(error).__name__
 

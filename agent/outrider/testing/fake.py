@@ -78,6 +78,7 @@ class FakeOpenRouter:
     A str is a reply with that text. When the script is over, requests get an HTTP error that says so. A
     function is called in the server's thread. Raises SetupError when the script is neither list nor function.
 
+    - ``pages``: what other paths than that of chat completions answer, as in ``server.pages["/key"] = FakeReply(...)``.
     - ``requests``: all requests so far, each a FakeRequest: ``server.requests[0].json["model"]``.
     - ``opened``, ``closed``: connections that clients have opened, and those that are gone again.
     - ``wait`` and ``until`` return once a condition on these holds.
@@ -92,6 +93,7 @@ class FakeOpenRouter:
         self._changed = threading.Condition()
         self._server: asyncio.Server | None = None
         self._port = 0
+        self.pages: dict[str, FakeReply] = {}
         self.requests: list[FakeRequest] = []
         self.opened = 0
         self.closed = 0
@@ -192,7 +194,8 @@ class FakeOpenRouter:
 
     def _next(self, request: FakeRequest) -> FakeReply:
         if not request.path.endswith("/chat/completions"):
-            return FakeReply(status=404, error=f"there is no {request.path} here")
+            missing = FakeReply(status=404, error=f"there is no {request.path} here")
+            return next((page for path, page in self.pages.items() if request.path.endswith(path)), missing)
         if self._answer is not None:
             reply = self._answer(request.json)
         elif self._script:

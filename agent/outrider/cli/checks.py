@@ -1,0 +1,184 @@
+"""What ``outrider doctor`` looks at, one function a line."""
+
+import asyncio
+import os
+import platform
+import shutil
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from msgspec import Struct
+
+from outrider.agent import Agent
+from outrider.cli.flags import base_settings
+from outrider.cli.record import MANY, with_journal
+from outrider.cli.text import coloured
+from outrider.errors import OutriderError, SetupError
+from outrider.given import model_from
+from outrider.messages import Limits
+from outrider.opening import own_version
+from outrider.openrouter.settings import DEFAULT_MODEL, KEY_VARIABLE, Settings, is_openrouter
+
+ENOUGH_SPACE = 50_000_000
+_REMOTE = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs")
+
+
+class Check(Struct, frozen=True, omit_defaults=True):
+    """One line. ``ok`` is None for what was not looked at; ``fix`` is what to do, ``note`` what is good to know."""
+
+    name: str
+    ok: bool | None
+    says: str
+    fix: str = ""
+    note: str = ""
+
+
+NOT_ASKED = Check("server", None, "not asked: there is no key")
+
+
+def checks() -> list[Check]:
+    """Everything, from what needs nothing to what takes seconds. Only the configured server is asked."""
+    try:
+        settings, fault = base_settings(), None
+    except SetupError as error:
+        settings, fault = Settings(), Check("server", False, error.message, error.hint)
+    key = check_key(settings)
+    asked = [fault] if fault else check_server(settings) if key.ok is not False else [NOT_ASKED]
+    return [
+        Check("python", True, f"{platform.python_version()} ({sys.executable})"),
+        Check("outrider", True, own_version() or "a source tree that is not installed"),
+        check_model(settings),
+        key,
+        *asked,
+        check_journal(),
+        check_local(),
+        check_terminal(),
+    ]
+
+
+def ready(found: list[Check]) -> bool:
+    """Whether runs can be made: there is a place for their record, and a model that answers."""
+    state = {check.name: check.ok for check in found}
+    paid = state["server"] and state.get("credit") is not False
+    return state["journal"] is not False and bool(paid or state["local"])
+
+
+def check_model(settings: Settings) -> Check:
+    """The model that is taken when none is given."""
+    name = os.environ.get("OUTRIDER_MODEL") or DEFAULT_MODEL
+    try:
+        model_from(name, settings)
+    except SetupError as error:
+        return Check("model", False, error.message, error.hint)
+    whence = "from OUTRIDER_MODEL" if os.environ.get("OUTRIDER_MODEL") else "unless -m or OUTRIDER_MODEL says otherwise"
+    return Check("model", True, f"{name}, {whence}")
+
+
+def check_key(settings: Settings) -> Check:
+    """The API key: whether there is one, and whether it can be one."""
+    try:
+        key = settings.key()
+    except SetupError as error:
+        return Check("key", False, error.message, error.hint)
+    if is_openrouter(settings.base_url) and not key.startswith("sk-or-"):
+        says = f"{KEY_VARIABLE} is set, but OpenRouter's keys begin with sk-or-"
+        return Check("key", None, says, "If it is refused: openrouter.ai/keys")
+    return Check("key", True, f"{KEY_VARIABLE} is set")
+
+
+def check_server(settings: Settings) -> list[Check]:
+    """Whether the server answers and takes the key, and what may still be spent."""
+    from outrider.openrouter.account import Refused, account
+
+    try:
+        told = asyncio.run(account(settings))
+    except Refused as error:
+        if error.failure.status in (404, 405) and not is_openrouter(settings.base_url):
+            return [Check("server", True, f"{settings.base_url} answers, and says nothing of keys")]
+        return [Check("server", False, f"{settings.base_url}: {error.failure.message.rstrip('.')}", error.hint)]
+    found = [Check("server", True, f"{settings.base_url} takes the key")]
+    if told.limit_remaining is not None:
+        left = told.limit_remaining
+        fix = "" if left > 0 else "Raise the limit of this key at openrouter.ai/keys."
+        found.append(Check("credit", left > 0, f"{dollars_of(left)} left of this key's {dollars_of(told.limit)}", fix))
+    elif told.usage is not None:
+        found.append(Check("credit", True, f"the key has no limit of its own; {dollars_of(told.usage)} used so far"))
+    return found
+
+
+def dollars_of(amount: float | None) -> str:
+    """An amount for people, to the cent."""
+    return f"${amount or 0:.2f}"
+
+
+def check_journal() -> Check:
+    """The folder of the journal: whether runs can be written there, and how many there are. Makes nothing."""
+    from outrider.journal.database import FILE, SCHEMA, default_home
+
+    home = Path(os.path.abspath(default_home()))
+    try:
+        runs = len(with_journal(lambda journal: journal.runs(MANY)))
+    except OutriderError as error:
+        return Check("journal", False, error.message, error.hint)
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    kind, free = _file_system(there), shutil.disk_usage(there).free
+    fixes = [
+        (
+            not all(os.access(place, os.W_OK) for place in (there, home / FILE) if place.exists()),
+            "cannot be written to",
+        ),
+        (free < ENOUGH_SPACE, f"has {free // 1_000_000} MB left"),
+        (kind in _REMOTE, f"is on {kind}, where SQLite's locks do not hold"),
+    ]
+    if wrong := [what for so, what in fixes if so]:
+        return Check("journal", False, f"{there} {', '.join(wrong)}", "Set OUTRIDER_HOME to another folder.")
+    if not (home / FILE).exists():
+        return Check("journal", True, f"{home}: the first run makes it")
+    count = f"{runs} run{'' if runs == 1 else 's'}"
+    return Check("journal", True, f"{home}: {count}, version {SCHEMA}{f', {kind}' if kind else ''}")
+
+
+def _file_system(folder: Path) -> str:
+    """The kind of file system a folder lies on, or nothing where the system does not say."""
+    try:
+        mounts = [line.split(" ") for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return ""
+    around = {str(place) for place in (folder, *folder.parents)}
+    found = [(len(place), kind) for _, place, kind, *_ in mounts if place in around]
+    return max(reversed(found), key=lambda each: each[0])[1] if found else ""
+
+
+def check_local() -> Check:
+    """The embedded model: whether it is here, and whether it answers."""
+    from outrider.local import LIMITS
+    from outrider.local.weights import INSTALL, weights_path
+
+    if find_spec("xllamacpp") is None:
+        return Check("local", False, "the package xllamacpp is not installed", f"Install it: {INSTALL}", LIMITS)
+    began = time.monotonic()
+    try:
+        path = weights_path("local")
+        outcome = asyncio.run(_greet())
+    except SetupError as error:
+        return Check("local", False, error.message, error.hint, LIMITS)
+    if outcome:
+        return Check("local", False, f"the embedded model did not answer: {outcome}", "Try: outrider local", LIMITS)
+    return Check("local", True, f"{path} answers, after {time.monotonic() - began:.1f} s", note=LIMITS)
+
+
+async def _greet() -> str:
+    """Ask the embedded model something; returns what went wrong, or nothing."""
+    async with Agent("local", journal=None, limits=Limits(turns=1, seconds=60)) as agent:
+        result = await agent.run("Say hello.")
+    return "" if result.outcome in ("finished", "truncated") else f"{result.outcome}: {result.detail}"
+
+
+def check_terminal() -> Check:
+    """How progress is shown here; answers are written as UTF-8 everywhere."""
+    if not sys.stderr.isatty():
+        return Check("terminal", None, "not one: plain lines, no colours")
+    colours = "colours" if coloured(sys.stderr) else "no colours (NO_COLOR, TERM=dumb, or no UTF-8)"
+    return Check("terminal", True, f"{shutil.get_terminal_size().columns} columns, {colours}, {sys.stderr.encoding}")
