@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from msgspec import Struct
-from outrider_tools.calculator import calculate, calculator
 from pydantic import BaseModel
 
 from outrider import Agent, NoOutput, Result, ToolError, tool
 from outrider.messages import AssistantMessage
+from outrider_tools.calculator import calculate, calculator
 
 HERE = Path(__file__).parent
 SETS = ("dev", "held")
@@ -34,7 +34,7 @@ class Invoice(BaseModel):
     vendor: str
     number: str
     total: float
-    currency: Literal["EUR", "USD", "GBP", "CHF", "JPY", "SEK", "NOK", "DKK", "PLN", "CAD", "AUD", "INR"]
+    currency: str
 
 
 class Sentiment(BaseModel):
@@ -109,7 +109,7 @@ async def evaluate(kind: Kind, case: Case) -> Expected:
 
 
 def _agent(output: Any = None, tools: Any = ()) -> Agent[None, Any]:
-    return Agent("local", output=output, tools=tools, journal=None)
+    return Agent[None, Any]("local", output=output, tools=tools, journal=None)
 
 
 def _fields(result: Result[Any]) -> Expected:
@@ -167,7 +167,9 @@ async def _main(names: list[str], parts: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="How often the embedded model is right.")
-    parser.add_argument("kind", nargs="*", choices=list(kinds()), help="default: all")
+    parser.add_argument("kind", nargs="*", help="default: all")
     parser.add_argument("--set", choices=SETS, help="default: both")
     given = parser.parse_args()
+    if unknown := set(given.kind) - set(kinds()):
+        parser.error(f"no such kind: {unknown}")
     asyncio.run(_main(given.kind, [given.set] if given.set else list(SETS)))

@@ -22,7 +22,8 @@ def start(settings: dict[str, Any]) -> Any:
     params.api_keys = [settings["key"]]
     params.cors_origins, params.cors_credentials = "http://127.0.0.1", False
     params.ui = params.endpoint_slots = params.endpoint_metrics = params.endpoint_props = False
-    params.n_ctx, params.n_parallel, params.n_predict = settings["context"], 1, settings["max_tokens"]
+    params.n_ctx, params.n_parallel = settings["context"], settings["slots"]
+    params.n_predict = settings["max_tokens"]
     # more threads than free cores made this model 3 to 30 times slower
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings["threads"]
     params.n_gpu_layers, params.fit_params, params.cache_ram_mib = 0, False, 0

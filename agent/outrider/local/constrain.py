@@ -6,38 +6,20 @@ to the grammar.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from outrider.local.asked import Asked, Schema, arguments
+from outrider.local.shots import cue_of, forms_of, kind_of
+from outrider.local.sums import sums
+from outrider.local.texts import amounts, currencies, numbers, phrases, unique
 
-T = TypeVar("T")
-
-MOST_SPANS = 400
-LONGEST_SPAN = 8
-"""In words."""
 OPEN_TEXT = 200
 """Characters of a text that cannot be copied; unbounded ones run on until the token limit."""
 MOST_ITEMS = 8
 
-_QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb"
-_STOPS = ".,;:?!"
-_OPERATOR = r"[-+*/%^\u00d7\u00f7]+|\b(?:plus|minus|times|x|mod|(?:divided|multiplied) by|to the power of)\b"
-_OPERAND = r"[(\d.-]*\d[\d.,)]*"
-_TERM = re.compile(rf"(?<!\S){_OPERAND}(?:\s*(?:{_OPERATOR})\s*{_OPERAND})+(?<![.,])")
-_WHOLE = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_ALONE = re.compile(
-    rf"""(?<![^\s(\u20ac$\u00a3\#:])              # after a space, a bracket or a sign of money
-         [-+]?(?:{_WHOLE})
-         (?=[.,;:?!)%\u20ac$\u00a3]*(?:\s|$))      # the word ends here
-         (?!\s+{_MONTH})                           # and is no day of a month""",
-    re.VERBOSE,
-)
-_ANYWHERE = re.compile(_WHOLE)
 _AMOUNT = re.compile(r"(?<!\S)(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+)(?!\S)")
 
 
@@ -47,6 +29,10 @@ class Source(Struct, frozen=True):
     phrases: tuple[str, ...]
     numbers: tuple[int | float, ...]
     words: frozenset[str]
+    amounts: tuple[int | float, ...] = ()
+    currencies: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
+    text: str = ""
     said: dict[str, Any] = {}
 
 
@@ -54,44 +40,17 @@ def source(asked: Asked) -> Source:
     """What task and results offer for copying. Numbers are those of the results, when these hold any."""
     results = [done.result for done in asked.done]
     texts = [*results, asked.task]
-    found = [number for text in results for number in numbers(text)] or numbers(asked.task)
+    numbered = results if any(map(numbers, results)) else [asked.task]
     return Source(
-        tuple(_unique(phrase for text in texts for phrase in spans(text))),
-        tuple(_unique(found)),
+        tuple(unique(phrase for text in texts for phrase in phrases(text))),
+        tuple(unique(number for text in numbered for number in numbers(text))),
         frozenset(word for text in texts for word in re.findall(r"[^\W\d_]+", text)),
+        tuple(unique(amount for text in numbered for amount in amounts(text))),
+        tuple(unique(code for text in texts for code in currencies(text))),
+        tuple(sums(asked.task)),
+        " ".join(texts),
         {name: value for done in asked.done for name, value in arguments(done).items()},
     )
-
-
-def spans(text: str) -> list[str]:
-    """The runs of words in a text, without the punctuation around them; fewer words a run in longer texts."""
-    words = _words(text)
-    longest = max(1, min(LONGEST_SPAN, MOST_SPANS // max(1, len(words))))
-    found = (
-        _trimmed(" ".join(words[start:end]))
-        for start in range(len(words))
-        for end in range(start + 1, min(start + longest, len(words)) + 1)
-    )
-    return list(_unique(span for span in found if span))[:MOST_SPANS]
-
-
-def _words(text: str) -> list[str]:
-    """The words of a text; a run of numbers, operators and brackets is one, as is 9 plus 4."""
-    end, words = 0, list[str]()
-    for term in _TERM.finditer(text):
-        words += [*text[end : term.start()].split(), term.group()]
-        end = term.end()
-    return words + text[end:].split()
-
-
-def numbers(text: str) -> list[int | float]:
-    """The numbers in a text, ``1,240`` being 1240; those inside other words only when no number stands alone."""
-    return list(_unique(_number(found) for found in _ALONE.findall(text) or _ANYWHERE.findall(text)))
-
-
-def written_numbers(text: str) -> list[str]:
-    """The numbers in a text as they are written."""
-    return _ANYWHERE.findall(text)
 
 
 def narrow(schema: Schema, given: Source) -> Schema:
@@ -105,14 +64,35 @@ def narrow(schema: Schema, given: Source) -> Schema:
             bound = {"maxItems": schema.get("maxItems", MOST_ITEMS)}
             return schema | bound | {"items": narrow(schema["items"], given)}
         case "string" if not {"const", "format", "pattern"} & schema.keys():
-            if given.phrases:
-                return {"enum": list(given.phrases)}
-            return {"maxLength": OPEN_TEXT} | schema
+            return {"enum": list(given.phrases)} if given.phrases else {"maxLength": OPEN_TEXT} | schema
         case "number" | "integer" as kind if "const" not in schema:
             fitting = [n for n in given.numbers if _fits(n, kind, schema)]
             return {"enum": fitting} if fitting else schema
         case _:
             return schema | {"anyOf": _choices(schema["anyOf"], given)} if "anyOf" in schema else schema
+
+
+def closed(schema: Schema) -> list[Any]:
+    """All that a narrowed schema allows; nothing when it is open."""
+    match schema:
+        case {"enum": choices}:
+            return choices
+        case {"const": only}:
+            return [only]
+        case {"type": "boolean"}:
+            return [True, False]
+        case {"type": "null"}:
+            return [None]
+        case {"anyOf": [*parts]}:
+            found = [closed(part) for part in cast("list[Schema]", parts)]
+            return [choice for choices in found for choice in choices] if all(found) else []
+        case _:
+            return []
+
+
+def is_judged(schema: Schema, choices: list[Any]) -> bool:
+    """Whether a closed field of the user's schema is to be judged by the text, and not copied out of it."""
+    return schema.get("type") == "boolean" or schema.get("enum") == choices
 
 
 def _narrow_object(schema: Schema, given: Source) -> Schema:
@@ -140,49 +120,58 @@ def _numeric(schema: Schema) -> bool:
 
 
 def _field(name: str, field: Schema, given: Source) -> Schema:
-    """A field named like an argument of an earlier call is that argument."""
-    said = given.said.get(name)
-    if isinstance(said, str) and field.get("type") == "string" and "enum" not in field:
-        return {"enum": [said]}
+    """What a field's name says of it narrows it further; one named like an argument of an earlier call is that one."""
+    said, kind = given.said.get(name), kind_of(name)
+    if field.get("type") == "string" and "enum" not in field:
+        if isinstance(said, str):
+            return {"enum": [said]}
+        given = replace(given, phrases=_fitting(kind, given))
+    elif kind == "total" and given.amounts:
+        given = replace(given, numbers=given.amounts)
     return narrow(field, given)
+
+
+def has_all(schema: Schema, given: Source) -> bool:
+    """Whether the texts hold something of the surest form for every field."""
+    fields: dict[str, Schema] = schema.get("properties", {})
+    return all(_sure(kind_of(name), given) for name in fields)
+
+
+def _sure(kind: str, given: Source) -> bool:
+    forms = forms_of(kind)
+    return bool(given.sums) if kind == "expression" else not forms or bool(_written(forms[0], given))
+
+
+def _fitting(kind: str, given: Source) -> tuple[str, ...]:
+    """The phrases written as a field of this kind is, in whole; all phrases when none is."""
+    if kind == "expression":
+        return given.sums or given.phrases
+    if kind == "currency":
+        return given.currencies or given.phrases
+    found = next((found for form in forms_of(kind) if (found := _longest(_written(form, given)))), list[str]())
+    if cue := cue_of(kind):
+        follows = rf"\b(?:{cue})\b[\s.:#(\"\u201c]*(?:(?:is|of|with the)\s)?"
+        told = [phrase for phrase in found if re.search(follows + re.escape(phrase), given.text, re.IGNORECASE)]
+        found = told or found
+    return tuple(found) or given.phrases
+
+
+def _written(form: re.Pattern[str], given: Source) -> list[str]:
+    return [phrase for phrase in given.phrases if form.fullmatch(phrase)]
+
+
+def _longest(found: list[str]) -> list[str]:
+    """Those that are no part of another."""
+    return [phrase for phrase in found if not any(f" {phrase} " in f" {other} " for other in found if other != phrase)]
 
 
 def _codes(choices: list[Any], given: Source) -> list[Any]:
     """Of a list of codes such as EUR and USD, those the text names; labels are judged, not copied."""
     if not all(isinstance(choice, str) and choice.isupper() for choice in choices):
         return choices
-    return [choice for choice in choices if choice in given.words] or choices
+    return [choice for choice in choices if choice in given.words or choice in given.currencies] or choices
 
 
 def _fits(number: int | float, kind: str, schema: Schema) -> bool:
     low, high = schema.get("minimum", number), schema.get("maximum", number)
     return low <= number <= high and (kind == "number" or isinstance(number, int))
-
-
-def _number(text: str) -> int | float:
-    value = float(text.replace(",", ""))
-    return int(value) if value.is_integer() else value
-
-
-def _trimmed(span: str) -> str:
-    """The span without punctuation and stray brackets at its ends; nothing when those inside do not match."""
-    span = span.strip(_QUOTES).rstrip(_STOPS + " ").strip(_QUOTES)
-    if span and not _balanced(span):
-        span = span.strip("()[]{}" + _STOPS)
-    words = span.split()
-    whole = words and any(map(str.isalnum, words[0])) and any(map(str.isalnum, words[-1]))
-    return span if whole and _balanced(span) else ""
-
-
-def _balanced(span: str) -> bool:
-    open_brackets: list[str] = []
-    for character in span:
-        if character in "([{":
-            open_brackets.append(character)
-        elif character in ")]}" and (not open_brackets or open_brackets.pop() + character not in ("()", "[]", "{}")):
-            return False
-    return not open_brackets
-
-
-def _unique(items: Iterable[T]) -> Iterator[T]:
-    return iter(dict.fromkeys(items))

@@ -5,17 +5,22 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from decimal import Decimal
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from outrider.events import Replied, RequestAccepted, RequestFailed
 from outrider.local import steps
 from outrider.local.asked import Asked, Offered, read
+from outrider.local.scoring import Scorer, Unanswered
 from outrider.local.server import Server, running
 from outrider.local.weights import EMBEDDED, weights_path
 from outrider.messages import AssistantMessage, Usage, UserMessage, from_wire, to_wire
 from outrider.model import Ask, ModelEvent, Request, join_body
 from outrider.openrouter import OpenRouter, Settings
+from outrider.threads import start_in_thread
+
+RETRIES = 3
+"""How often the server is asked again when it gave no answer."""
 
 
 class LocalModel:
@@ -77,21 +82,38 @@ class LocalModel:
         return self._client
 
     async def _ask_small(self, client: OpenRouter, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        asked = read(request)
-        tool, spent = None, Usage()
-        if steps.wants_call(asked):
-            tool = asked.tools[0]
-            if len(asked.tools) > 1:
-                reply = await _whole(client, _as_request(steps.choice(asked), request))
-                if isinstance(reply, RequestFailed):
-                    yield reply
-                    return
-                tool, spent = steps.chosen(asked, _text(reply)), reply.usage
-        step = steps.arguments(asked, tool) if tool else steps.answer(asked)
-        inner = _as_request(step, request, live=request.live and tool is None)
+        asked, server = read(request), self._server
+        assert server is not None
+        try:
+            weighed = await start_in_thread(lambda: _weigh(asked, server))
+        except Unanswered as error:
+            yield _unanswered(request, error)
+            return
+        if weighed.text:
+            yield _finished(Replied(request.number, Raw(), "stop", Usage()), asked, weighed, weighed.text)
+            return
+        inner = _as_request(weighed.step, request, live=request.live and weighed.tool is None)
         async with aclosing(client.ask(inner)) as events:
             async for event in events:
-                yield _finished(event, asked, tool, spent) if isinstance(event, Replied) else event
+                yield _finished(event, asked, weighed, _text(event)) if isinstance(event, Replied) else event
+
+
+class _Weighed(Struct, frozen=True):
+    """What likelihoods have settled: the tool that is called, if one is; the text, unless ``step`` has to write it."""
+
+    tool: Offered | None
+    step: steps.Step = steps.Step("")
+    text: str = ""
+    tokens: int = 0
+
+
+def _weigh(asked: Asked, server: Server) -> _Weighed:
+    with Scorer(server) as scorer:
+        tool = steps.choose(asked, scorer) if steps.wants_call(asked) else None
+        step = steps.arguments(asked, tool) if tool else steps.answer(asked)
+        if isinstance(step, steps.Step):
+            return _Weighed(tool, step, tokens=scorer.read)
+        return _Weighed(tool, text=step.fill(scorer), tokens=scorer.read)
 
 
 def _settings(server: Server | None = None) -> Settings:
@@ -106,26 +128,31 @@ def _as_request(step: steps.Step, request: Request, live: bool = False) -> Reque
     return replace(request, messages=messages, settings=settings, body=body, live=live)
 
 
-async def _whole(client: OpenRouter, request: Request) -> Replied | RequestFailed:
-    async with aclosing(client.ask(request)) as events:
-        async for event in events:
-            if isinstance(event, Replied | RequestFailed):
-                return event
-    raise AssertionError("a request ended without a reply or a failure")
-
-
 def _text(reply: Replied) -> str:
     message = from_wire(reply.wire)
     return (message.content or "").strip() if isinstance(message, AssistantMessage) else ""
 
 
-def _finished(reply: Replied, asked: Asked, tool: Offered | None, spent: Usage) -> Replied:
-    usage = reply.usage + spent
-    if tool is None:
-        return replace(reply, wire=to_wire(AssistantMessage(_text(reply))), usage=usage)
-    wire = to_wire(steps.call_message(asked, tool, _text(reply)))
+def _finished(reply: Replied, asked: Asked, weighed: _Weighed, text: str) -> Replied:
+    usage = reply.usage + Usage(prompt_tokens=weighed.tokens)
+    if weighed.tool is None:
+        return replace(reply, wire=to_wire(AssistantMessage(text)), usage=usage)
+    wire = to_wire(steps.call_message(asked, weighed.tool, text))
     finish = "tool_calls" if reply.finish == "stop" else reply.finish
     return replace(reply, wire=wire, usage=usage, finish=finish)
+
+
+def _unanswered(request: Request, error: Unanswered) -> RequestFailed:
+    """The server has ended, and is started again; or the task is too long for it, which stays so."""
+    retry = not error.status and request.failures < RETRIES
+    return RequestFailed(
+        request.number,
+        reason="bad_request" if error.status else "connection",
+        message=f"The local model did not answer: {error}",
+        then="retry" if retry else "stop",
+        status=error.status,
+        hint="Give it a shorter text, or a larger model: local:/path/to/model.gguf" if error.status else "",
+    )
 
 
 def _settled(reply: Replied, name: str) -> Replied:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from outrider.errors import SetupError
 from outrider.local.weights import INSTALL, embedded_path, is_whole
@@ -25,6 +25,9 @@ START_SECONDS = 300.0
 
 PLAIN_TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
 """Hands the text over as it is: the embedded model goes on with examples, it does not chat."""
+
+SLOTS = 4
+"""Prompts whose beginnings a server keeps: the first slot serves usual requests, the others are for scoring."""
 
 _lock = threading.Lock()
 _servers: dict[Path, "Server"] = {}
@@ -36,11 +39,19 @@ class Server:
     def __init__(self, path: Path, embedded: bool) -> None:
         self.path = path
         self.key = secrets.token_hex(16)
+        self.patience = 120.0
+        """Seconds until an answer to one question about likelihoods counts as missing."""
+        self.busy = threading.Lock()
+        """Held while likelihoods are asked for: other questions in between would change the numbers."""
+        self.habits: dict[Any, list[float]] = {}
+        """What choices score for texts that say nothing, by prompt and choices."""
+        self._kept: dict[str, int] = {}
         settings = {
             "path": str(path),
             "key": self.key,
             "template": PLAIN_TEMPLATE if embedded else "",
-            "context": 4096 if embedded else 8192,
+            "context": 2048 * SLOTS if embedded else 8192,
+            "slots": SLOTS if embedded else 1,
             "max_tokens": 256 if embedded else 1024,
             "threads": 1 if embedded else max(1, (os.cpu_count() or 2) // 2),
         }
@@ -65,6 +76,18 @@ class Server:
     def alive(self) -> bool:
         """Whether the process still runs."""
         return self._process.poll() is None
+
+    def slot(self, beginning: str) -> tuple[int, bool]:
+        """The slot that keeps a prompt's beginning, and whether it has to be put there first."""
+        new = beginning not in self._kept
+        if not new:
+            slot = self._kept.pop(beginning)
+        elif len(self._kept) < SLOTS - 1:
+            slot = len(self._kept) + 1
+        else:
+            slot = self._kept.pop(next(iter(self._kept)))  # the one not used for longest
+        self._kept[beginning] = slot
+        return slot, new
 
     def stop(self) -> None:
         """End the process at once; it holds nothing worth saving."""

@@ -1,14 +1,18 @@
 """The examples a small model is shown before its own task, told in the field names of the user's schema."""
 
 import json
+import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from outrider.local.asked import Offered, Schema
+from outrider.local.texts import WORDS
 
 Fact = str | int | float
 
@@ -29,11 +33,14 @@ class Told(Struct, frozen=True):
     json: str = ""
     result: str | None = None
     say: str = ""
-    tool: str = ""
+    choice: str = ""
 
 
 class _Library(Struct, frozen=True):
     kinds: dict[str, list[str]]
+    forms: dict[str, list[str]]
+    cues: dict[str, str]
+    feelings: dict[str, str]
     shots: list[Shot]
 
     def value(self, shot: Shot, field: str, schema: Schema) -> Fact | None:
@@ -48,6 +55,42 @@ class _Library(Struct, frozen=True):
 def _library() -> _Library:
     body = (files("outrider.local") / "shots.toml").read_bytes()
     return msgspec.toml.decode(body, type=_Library)
+
+
+@cache
+def kind_of(field: str) -> str:
+    """What a field's name says of it, or an empty text."""
+    return next((kind for kind, names in _library().kinds.items() if field.lower() in names), "")
+
+
+@cache
+def forms_of(kind: str) -> list[re.Pattern[str]]:
+    """How a text of a kind is written, the surest form first; empty where nothing is known of it."""
+    nameless = "|".join(map(re.escape, [*WORDS.nameless, *WORDS.currencies]))
+    name = rf"(?!(?i:{nameless})(?:\s|$))[A-Z\u00c0-\u017d][^\d\s]*"
+    return [re.compile(form.replace("NAME", name)) for form in _library().forms.get(kind, ())]
+
+
+def cue_of(kind: str) -> str:
+    """A pattern of the words that stand before a text of a kind; empty where none do."""
+    return _library().cues.get(kind, "")
+
+
+def feelings(labels: Sequence[str]) -> list[str]:
+    """The plain words for labels of mood; none when one of them is something else."""
+    known = _library().feelings
+    return [known[label] for label in labels] if all(label in known for label in labels) else []
+
+
+def for_label(labels: Sequence[str]) -> list[list[Told]]:
+    """Two sets of shots for labels of mood, each with every label in turn."""
+    turns = [[shot for shot in _library().shots if shot.facts.get("label") == label] for label in labels]
+    told = [
+        [_tell(shot, {}, feelings([str(shot.facts["label"])])[0]) for shot in turn]
+        for turn in zip(*turns, strict=False)
+    ]
+    half = len(told) // 2
+    return [list(chain.from_iterable(part)) for part in (told[:half], told[half:])]
 
 
 def for_fields(schema: Schema, most: int) -> list[Told]:
@@ -69,7 +112,8 @@ def for_fields(schema: Schema, most: int) -> list[Told]:
 def for_choice(tools: tuple[Offered, ...], each: int) -> list[Told]:
     """Shots for choosing among tools, taking turns so that none is favoured by its place."""
     by_tool = [
-        [msgspec.structs.replace(told, tool=tool.name) for told in for_fields(tool.parameters, each)] for tool in tools
+        [msgspec.structs.replace(told, choice=tool.name) for told in for_fields(tool.parameters, each)]
+        for tool in tools
     ]
     return [turn[index] for index in range(each) for turn in by_tool if index < len(turn)]
 
@@ -81,11 +125,11 @@ def for_sentence(results: list[str], most: int) -> list[Told]:
     return [_tell(shot, shot.facts) for shot in spoken[:most]]
 
 
-def _tell(shot: Shot, told: dict[str, Fact]) -> Told:
+def _tell(shot: Shot, told: dict[str, Fact], choice: str = "") -> Told:
     result = shot.result
     if result is None and "result" in shot.facts:
         result = str(shot.facts["result"])
-    return Told(shot.text, json.dumps(told, ensure_ascii=False), result, shot.say)
+    return Told(shot.text, json.dumps(told, ensure_ascii=False), result, shot.say, choice)
 
 
 def _typed(fact: Fact, schema: Schema) -> Fact | None:

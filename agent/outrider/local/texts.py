@@ -1,0 +1,111 @@
+"""What a text offers for copying: phrases, numbers, amounts of money, currencies."""
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+T = TypeVar("T")
+
+MOST_PHRASES = 400
+LONGEST_PHRASE = 8
+"""In words."""
+
+
+class _Words(Struct, frozen=True):
+    little: frozenset[str]
+    nameless: list[str]
+    currencies: list[str]
+    signs: dict[str, str]
+
+
+WORDS = msgspec.toml.decode((files("outrider.local") / "words.toml").read_bytes(), type=_Words)
+"""The words of words.toml."""
+
+_BREAK = re.compile(r"[;:!?()\[\]{}\"\u201c\u201d\u00ab\u00bb|]|,(?!\d)|(?<=\s)[-/@\u2013\u2014](?=\s)")
+_DOTTED = re.compile(r"(?:\w\.){2,}|(?:Dr|Mr|Mrs|Ms|No|Nr|Prof|St)\.")
+_NUMBER = r"\d{1,3}(?:[,.'\u2019\u00a0 ]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?"
+_CODE = rf"\b(?:{'|'.join(WORDS.currencies)})\b"
+_MONEY = rf"(?:{_CODE}|[\u20ac$\u00a3\u00a5\u20b9])"
+_ALONE = re.compile(
+    rf"""(?<![^\s(\u20ac$\u00a3\u00a5\#:])         # after a space, a bracket or a sign of money
+         [-+]?(?:{_NUMBER.replace(" ", "")})
+         (?=[.,;:?!)%\u20ac$\u00a3]*(?:\s|$))      # the word ends here
+         (?!\s+(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec))  # and is no day of a month""",
+    re.VERBOSE,
+)
+_ANYWHERE = re.compile(_NUMBER.replace(" ", ""))
+_AMOUNT = re.compile(rf"{_MONEY}\s?({_NUMBER})|(?<![\w.,-])({_NUMBER})\s?{_MONEY}")
+
+
+def phrases(text: str) -> list[str]:
+    """The runs of words in a text that no punctuation breaks, without little words at their ends."""
+    parts = [part.split() for part in _BREAK.split(_marked(text))]
+    longest = max(1, min(LONGEST_PHRASE, MOST_PHRASES // max(1, sum(map(len, parts)))))
+    found = (
+        " ".join(words[start:end])
+        for words in parts
+        for start in range(len(words))
+        for end in range(start + 1, min(start + longest, len(words)) + 1)
+        if _whole(words[start:end])
+    )
+    return list(unique(found))[:MOST_PHRASES]
+
+
+def _marked(text: str) -> str:
+    """The text with a break where a sentence ends, and words without what surrounds them."""
+    words = text.split()
+    marked: list[str] = []
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        bare = word.strip("'`\u2018\u2019*_#")
+        ends = bare.endswith(".") and not _DOTTED.fullmatch(bare) and not after[:1].islower()
+        marked.append(f"{bare.rstrip('.')} |" if ends else bare)
+    return " ".join(marked)
+
+
+def _whole(words: list[str]) -> bool:
+    ends = words[0], words[-1]
+    little = any(word.lower() in WORDS.little and not word[1:].isupper() for word in ends)
+    return not little and all(any(map(str.isalnum, word)) for word in ends)
+
+
+def numbers(text: str) -> list[int | float]:
+    """The numbers in a text, ``1,240`` being 1240; those inside other words only when no number stands alone."""
+    return list(unique(_value(found) for found in _ALONE.findall(text) or _ANYWHERE.findall(text)))
+
+
+def written_numbers(text: str) -> list[str]:
+    """The numbers in a text as they are written."""
+    return _ANYWHERE.findall(text)
+
+
+def amounts(text: str) -> list[int | float]:
+    """The numbers beside a sign or a code of money."""
+    return list(unique(_value(before or after) for before, after in _AMOUNT.findall(text)))
+
+
+def currencies(text: str) -> list[str]:
+    """The codes of the currencies in a text; of those its signs stand for when it holds no code."""
+    if codes := re.findall(_CODE, text):
+        return list(unique(codes))
+    signs = re.findall("|".join(map(re.escape, WORDS.signs)), text)
+    return list(unique(WORDS.signs[sign] for sign in signs))
+
+
+def unique(items: Iterable[T]) -> Iterator[T]:
+    """The items without repetitions, in order."""
+    return iter(dict.fromkeys(items))
+
+
+def _value(text: str) -> int | float:
+    """The number, whether its decimals follow a point or a comma."""
+    text = re.sub(r"['\u2019\u00a0 ]", "", text)
+    if re.search(r",\d{1,2}$", text):
+        text = text.replace(".", "").replace(",", ".")
+    elif re.search(r"\.\d{3}\.\d{3}$", text):
+        text = text.replace(".", "")
+    value = float(text.replace(",", ""))
+    return int(value) if value.is_integer() else value
