@@ -7,7 +7,6 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from outrider.card import card
 from outrider.errors import OUTCOMES, NoOutput, OutriderError
 from outrider.events import Outcome
 from outrider.messages import AssistantMessage, Message, Usage, from_wire
@@ -169,4 +168,6 @@ class Result(Generic[Out]):
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
+        from outrider.card import card
+
         return card(self._state, self.outcome, self.detail, "" if self.outcome == "finished" else self._hint())

@@ -15,7 +15,6 @@ from typing import Generic, Self, TypeVar
 import msgspec
 
 from outrider import events as e
-from outrider.card import card
 from outrider.errors import JournalError
 from outrider.inbox import heard
 from outrider.journal import Log, Totals
@@ -148,6 +147,8 @@ class Run(Generic[Out]):
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what there is so far."""
+        from outrider.card import card
+
         return card(self.state, self.state.outcome or "under way", self.state.detail)
 
     # ---------------------------------------------------------------------------------------- inside
