@@ -102,6 +102,12 @@ async def test_every_form_is_asked_for_as_a_schema_and_read(declared: Any, writt
     assert form["json_schema"]["name"].replace("_", "").replace("-", "").isalnum()
 
 
+@pytest.mark.parametrize(("declared", "order"), [(Film, ["title", "year"]), ({"type": "object"}, ["year", "title"])])
+async def test_the_fields_of_an_answer_stand_in_the_order_of_its_type(declared: Any, order: list[str]) -> None:
+    result = await Agent(ScriptedModel(['{"year":1957,"title":"a"}']), output=declared, journal=None).run("go")
+    assert list(result.partial) == order
+
+
 @pytest.mark.parametrize(("declared", "written", "value"), FORMS)
 async def test_what_is_no_object_travels_wrapped_and_the_wrapping_is_taken_off(
     declared: Any, written: Any, value: Any

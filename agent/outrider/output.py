@@ -100,10 +100,10 @@ class OutputType(Generic[Out]):
         return _reject(mismatch.problems, told, "rejected" if last else None)
 
     def _check(self, checker: Checker[Out], text: str) -> Checked[Out] | Mismatch:
-        checked = checker.check(text)
+        checked = checker.check(text, sort=False)
         if isinstance(checked, Checked) or not self._wrapped or not (inner := _unwrapped(text)):
             return checked
-        checked = checker.check(inner)
+        checked = checker.check(inner, sort=False)
         if isinstance(checked, Mismatch):  # the model must find the places in what it wrote
             return Mismatch(tuple(re.sub(r"^\$", f"$.{_WRAP}", problem) for problem in checked.problems))
         return checked

@@ -27,7 +27,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Checked(Struct, Generic[T_co], frozen=True):
-    """A text that fits. ``canonical`` is its JSON: compact, keys sorted, and it checks to an equal value."""
+    """A text that fits. ``canonical`` is its compact JSON, which checks to an equal value."""
 
     value: T_co
     canonical: Raw
@@ -47,8 +47,11 @@ class Checker(Protocol[T_co]):
         """The JSON Schema. Built at first use; raises SetupError when there is none."""
         ...
 
-    def check(self, text: str | bytes | Raw) -> Checked[T_co] | Mismatch:
-        """The value this text stands for, or what is wrong with it. Raises SetupError as ``schema`` does."""
+    def check(self, text: str | bytes | Raw, sort: bool = True) -> Checked[T_co] | Mismatch:
+        """The value this text stands for, or what is wrong with it. Raises SetupError as ``schema`` does.
+
+        The keys of its canonical JSON are sorted, or in the order of the type: people read that one.
+        """
         ...
 
     def read(self, text: str | bytes | Raw) -> T_co | Mismatch:
@@ -111,11 +114,11 @@ class TypeChecker(Generic[T]):
         except PydanticUserError as error:
             raise _no_schema(self.kind, error) from error
 
-    def check(self, text: str | bytes | Raw) -> Checked[T] | Mismatch:
+    def check(self, text: str | bytes | Raw, sort: bool = True) -> Checked[T] | Mismatch:
         """The value this text stands for with its canonical JSON, or what is wrong with it."""
         instance = _decode(text)
         value = self._validate(text, instance)
-        return value if isinstance(value, Mismatch) else Checked(value, self._canonical(value, instance))
+        return value if isinstance(value, Mismatch) else Checked(value, self._canonical(value, instance, sort))
 
     def read(self, text: str | bytes | Raw) -> T | Mismatch:
         """The value this text stands for, or what is wrong with it."""
@@ -133,7 +136,7 @@ class TypeChecker(Generic[T]):
         except Exception as error:  # noqa: BLE001 - a validator of the user's own that fails on what a model wrote
             return Mismatch((f"could not be checked: a validator failed with {type(error).__name__}",))
 
-    def _canonical(self, value: T, instance: Any) -> Raw:
+    def _canonical(self, value: T, instance: Any, sort: bool) -> Raw:
         """The JSON of the value or, where that does not lead back to it, of what was written.
 
         Secrets, NaN and validators that change what they see are such cases.
@@ -141,10 +144,10 @@ class TypeChecker(Generic[T]):
         try:
             dumped = self._adapter.dump_json(value, by_alias=True, round_trip=True, warnings=False)
             if self._adapter.validate_json(dumped) == value:
-                return _compact(msgspec.json.decode(dumped))
+                return _compact(msgspec.json.decode(dumped), sort)
         except Exception:  # noqa: BLE001 - the user's serializers and validators may raise anything
             pass
-        return _compact(instance)
+        return _compact(instance, sort)
 
 
 def _no_schema(kind: Any, error: Exception) -> SetupError:
@@ -181,10 +184,10 @@ class SchemaChecker:
         except RecursionError:
             return ("$: nested too deeply, or the schema refers to itself without end",)
 
-    def check(self, text: str | bytes | Raw) -> Checked[Any] | Mismatch:
-        """The decoded JSON value with its canonical JSON, or what is wrong with it."""
+    def check(self, text: str | bytes | Raw, sort: bool = True) -> Checked[Any] | Mismatch:
+        """The decoded JSON value with its canonical JSON, or what is wrong with it; unsorted keys stay as written."""
         value = self.read(text)
-        return value if isinstance(value, Mismatch) else Checked(value, _compact(value))
+        return value if isinstance(value, Mismatch) else Checked(value, _compact(value, sort))
 
     def read(self, text: str | bytes | Raw) -> Any:
         """The decoded JSON value, or a Mismatch."""
@@ -224,5 +227,5 @@ def _start(text: str | bytes | Raw) -> str:
     return whole if len(whole) <= 40 else whole[:40] + "..."
 
 
-def _compact(value: Any) -> Raw:
-    return Raw(msgspec.json.encode(value, order="sorted"))
+def _compact(value: Any, sort: bool) -> Raw:
+    return Raw(msgspec.json.encode(value, order="sorted" if sort else None))
