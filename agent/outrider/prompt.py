@@ -70,13 +70,17 @@ class Text:
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
-    """A task with slots, and the instructions that go with it. ``inputs`` says what some of the slots stand for."""
+    """A task with slots, and the instructions that go with it.
+
+    ``inputs`` says what some of the slots stand for, ``given_by`` how a user gives a value, for complaints.
+    """
 
     file: str
     task: Text
     instructions: Text | None = None
     about: str = ""
     inputs: Mapping[str, str] = MappingProxyType({})
+    given_by: str = "--var NAME=TEXT"
 
     @classmethod
     def read(cls, path: str | Path) -> "Prompt":
@@ -107,7 +111,7 @@ class Prompt(Struct, frozen=True, kw_only=True):
         for name in values:
             if name not in self.slots:
                 raise SetupError(f"{self.file} has no slot {{{{ {name} }}}}", close_to(name, "slots", self.slots))
-        hint = f"Give it a value: --var NAME=TEXT. The slots: {', '.join(map(self._input, sorted(self.slots)))}."
+        hint = f"Give it a value: {self.given_by}. The slots: {', '.join(map(self._input, sorted(self.slots)))}."
         task = self.task.fill(values, hint)
         if not task.strip():
             raise SetupError(f"{self.file} says nothing: the task is empty", "Write the task below the front matter.")
@@ -138,7 +142,9 @@ def read_text(path: str | Path, what: str) -> str:
     except FileNotFoundError as error:
         wanted = Path(path)
         near = did_you_mean(wanted.name, (each.name for each in wanted.parent.glob(f"*{wanted.suffix}")))
-        raise SetupError(f"there is no {what} {path}", near or "Give its path from here, or the whole one.") from error
+        raise SetupError(
+            f"there is no {what} {path}", near or f"Give the path from {wanted.parent.absolute()}, or the whole one."
+        ) from error
     except (OSError, ValueError) as error:  # ValueError for a path with a NUL in it
         why = error.strerror if isinstance(error, OSError) else error
         raise SetupError(f"the {what} {path} cannot be read: {why}", "Give a file that you can read.") from error

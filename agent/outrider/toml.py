@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, cast
@@ -14,6 +15,13 @@ Kinds = Mapping[str, tuple[type | tuple[type, ...], str]]
 """The keys that a table may have: the types of each, and in words what to give."""
 
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_TOKEN = re.compile(
+    r"""\"{3}(?:\\.|[^\\])*?(?:\"{3}(?!\")|\Z)|'{3}.*?(?:'{3}(?!')|\Z)|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*|[][{}\n]""",
+    re.DOTALL,
+)
+"""What decides where a statement ends: its strings, comments, brackets and ends of lines."""
+
+_DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 _CLOSINGS = ("\n]", '\n"""', "\n'''")
 
 
@@ -54,7 +62,7 @@ class Toml:
             if not isinstance(value, kind):
                 raise self.wrong(f"{key} is {shown(value)}", f"Give {wanted}.", *table, key)
             if isinstance(value, str) and not value.strip():
-                raise self.wrong(f"{key} is empty", f"Give {wanted}, or leave it out.", *table, key)
+                raise self.wrong(f"{key} is empty", f"Give {wanted}.", *table, key)
 
     def wrong(self, message: str, hint: str, *path: str, at: int | None = None) -> SetupError:
         """A SetupError that names the line of a key, or, with ``at``, of a place inside its value."""
@@ -68,15 +76,23 @@ class Toml:
     def line_within(self, *path: str, at: int) -> int:
         """The line on which the item or character number ``at`` (from 0) of a list or text stands."""
         statement = self._statement(path)
-        found = statement.start
         name = path[len(statement.table) :]
-        for end in range(1, len(statement.lines)):
-            for closing in _CLOSINGS:  # what has been read up to this line, as if it ended here
-                value = _value("\n".join(statement.lines[:end]) + closing, name)
-                if value is not None and len(value) > at:
+
+        def length(end: int) -> int | None:
+            """That of the value, if it ended with this line of the statement; None if it cannot."""
+            read = "\n".join(statement.lines[:end])
+            values = (_value(read + closing, name) for closing in _CLOSINGS)
+            return next((len(value) for value in values if value is not None), None)
+
+        ends = range(1, len(statement.lines))
+        if isinstance(_value("\n".join(statement.lines), name), str):  # of any length, and can end with any line
+            return self._first + statement.start + bisect_left(ends, True, key=lambda end: (length(end) or 0) > at)
+        found = statement.start
+        for end in ends:
+            if (items := length(end)) is not None:
+                if items > at:
                     return self._first + statement.start + end - 1
-                if value is not None:
-                    found = statement.start + end
+                found = statement.start + end
         return self._first + found
 
     def _statement(self, path: tuple[str, ...]) -> _Statement:
@@ -94,8 +110,7 @@ class Toml:
         if at and at[1]:
             number = int(at[1]) - 1
         else:  # what is never closed shows only at the end; what matters is where it begins
-            number = max((each.start + len(each.lines) for each in _statements(self.text)), default=0)
-            number = min(number, self.text.count("\n"))
+            number = next((each.start for each in _statements(self.text) if not _is_toml(each)), 0)
         line = self.text.split("\n")[number]
         why = _AT.sub("", said)
         return SetupError(
@@ -120,22 +135,30 @@ def shown(value: object) -> str:
 
 
 def _statements(text: str) -> Iterator[_Statement]:
-    """The statements of a text. Each ends with the line at which what has been read of it is TOML by itself."""
-    start = 0
+    """The statements of a text, and its empty lines; the last one may be unfinished."""
+    start = offset = depth = 0
     table: tuple[str, ...] = ()
-    read: list[str] = []
-    for number, line in enumerate(text.split("\n")):
-        read.append(line)
-        try:
-            said = tomllib.loads("\n".join(read))
-        except tomllib.TOMLDecodeError:
+    for token in _TOKEN.finditer(f"{text}\n"):
+        depth += _DEPTH.get(token[0], 0)
+        if token[0] != "\n" or depth > 0:
             continue
-        header = line.lstrip().startswith("[") and len(read) == 1
+        lines = text[offset : token.start()].split("\n")
+        header = lines[0].lstrip().startswith("[")
         table = () if header else table
-        yield _Statement(start, read, table)
+        yield _Statement(start, lines, table)
         if header:
-            table = max(_paths(said), key=len)
-        start, read = number + 1, []
+            table = max(_paths(tomllib.loads(lines[0])), key=len)
+        start, offset = start + len(lines), token.end()
+    if offset < len(text):
+        yield _Statement(start, text[offset:].split("\n"), table)
+
+
+def _is_toml(statement: _Statement) -> bool:
+    try:
+        tomllib.loads("\n".join(statement.lines))
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def _paths(said: object) -> Iterator[tuple[str, ...]]:

@@ -52,7 +52,8 @@ class Template:
             missing = self._missing(error, values)
             if missing:
                 raise PromptError(f"nothing was given for {{{{ {missing} }}}}", line=line) from error
-            raise PromptError(f"the template cannot be filled: {error}", "Look at this line.", line) from error
+            hint = "Mend this line; a value is what was given, mostly a text."
+            raise PromptError(f"the slot cannot be filled: {error}", hint, line) from error
 
     def _missing(self, error: Exception, values: Mapping[str, object]) -> str:
         """The slot for want of which it failed."""

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from outrider.cli.flags import APPROVALS, NO_LIMIT
 from outrider.cli.names import AnyTool, output_by_name, tools_by_name
 from outrider.errors import SetupError, did_you_mean
@@ -46,6 +48,7 @@ _KEYS: Kinds = {
 _LIMITS: Kinds = dict.fromkeys(Limits.__struct_fields__, (object, ""))
 _INPUT = ((str, int, Decimal, dict), 'a text, a number, true or false, or a file: { file = "notes.txt" }')
 _FILE: Kinds = {"file": (str, "the path of a text file in quotes")}
+_GIVEN_BY = "NAME = TEXT under [inputs], or --var NAME=TEXT"
 
 
 class TaskFile:
@@ -143,14 +146,14 @@ class TaskFile:
     def _prompt(self) -> Prompt:
         instructions = text_at(self._toml, "instructions")
         if task := text_at(self._toml, "task"):
-            return Prompt(file=self.path, task=task, instructions=instructions)
+            return Prompt(file=self.path, task=task, instructions=instructions, given_by=_GIVEN_BY)
         path = self._beside(self._values["prompt"])
         with self._said_of("prompt"):
             read_text(path, "prompt file")
         prompt = Prompt.read(path)
         if instructions and prompt.instructions:
             raise self._toml.wrong(f"{prompt.file} has instructions too", "Leave one of them out.", "instructions")
-        return Prompt(file=prompt.file, task=prompt.task, instructions=instructions or prompt.instructions)
+        return replace(prompt, instructions=instructions or prompt.instructions, given_by=_GIVEN_BY)
 
     def _input(self, name: str, value: Input | dict[str, Any]) -> Input:
         if not isinstance(value, dict):

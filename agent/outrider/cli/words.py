@@ -5,8 +5,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from outrider.errors import SetupError
 from outrider.prompt import Filled, Prompt, read_text
 
@@ -19,7 +17,11 @@ TASK = "task"
 
 def is_task_file(task: str) -> bool:
     """Whether TASK names a task file: it ends in .toml and is one word, or there is a file of that name."""
-    return task.endswith(".toml") and (len(task.split()) == 1 or os.path.isfile(task))
+    return _names_file(task, ".toml")
+
+
+def _names_file(task: str, suffix: str) -> bool:
+    return task.endswith(suffix) and (len(task.split()) == 1 or os.path.isfile(task))
 
 
 def task_file(path: str) -> "TaskFile":
@@ -32,31 +34,31 @@ def task_file(path: str) -> "TaskFile":
 def words_given(
     task: str | None, prompt: str | None, variables: Sequence[str], instructions: str, file: "TaskFile | None"
 ) -> Filled:
-    """The task and the instructions of a run. Raises SetupError and click.UsageError."""
+    """The task and the instructions of a run. Raises SetupError."""
     values = _values(variables)
     if file:
         if prompt:
-            raise click.UsageError("--prompt and a task file: one of them says the task; a task file can name a prompt")
+            raise SetupError(f"--prompt is given, and {file.path} says the task", f'Write there: prompt = "{prompt}".')
         words = file.words(values)
         return Filled(words.task, instructions or words.instructions)
     if prompt:
         return _prompted(prompt, task, values, instructions)
     if task is None:
-        raise click.UsageError("there is no task: give TASK, a task file or --prompt")
+        raise SetupError("there is no task", "Give it in quotes, - for stdin, a task file (.toml), or --prompt FILE.")
     if values:
-        raise click.UsageError("--var fills the slots of a prompt file or a task file, and neither is given")
-    if task.endswith(".md") and os.path.isfile(task):
-        raise SetupError(f"{task} is a file, and would itself be the task", f"As a prompt file: --prompt {task}")
+        raise SetupError("--var fills slots, and there are none", "Give a prompt file or a task file with --var.")
+    if _names_file(task, ".md"):
+        raise SetupError(f"{task} would itself be the task", f"To use what stands in that file: --prompt {task}")
     return Filled(_said(task), instructions)
 
 
 def _prompted(path: str, task: str | None, values: dict[str, str], instructions: str) -> Filled:
     prompt = Prompt.read(path)
     if instructions and prompt.instructions:
-        raise click.UsageError(f"{path} has instructions: leave out --instructions, or theirs")
+        raise SetupError(f"--instructions are given, and {path} has its own", "Leave one of them out.")
     if task is not None:
         if TASK in values:
-            raise click.UsageError("the task is given twice: as TASK and by --var")
+            raise SetupError("the task is given twice, as TASK and by --var", "Leave one of them out.")
         if TASK not in prompt.slots:
             raise SetupError(f"{path} has no slot for TASK", f"Write {{{{ {TASK} }}}} where it goes, or leave it out.")
         values = {**values, TASK: _said(task)}
@@ -66,14 +68,14 @@ def _prompted(path: str, task: str | None, values: dict[str, str], instructions:
 
 def _said(task: str) -> str:
     if task == "-" and not sys.stdin:
-        raise click.UsageError("stdin is closed: there is no task to read")
+        raise SetupError("stdin is closed: there is no task to read", "Give the task in quotes, or on stdin.")
     try:
         text = sys.stdin.buffer.read().decode() if task == "-" else task
         text.encode()
     except UnicodeError as error:
-        raise click.UsageError(f"the task is not UTF-8 text: {error}") from error
+        raise SetupError(f"the task is not UTF-8 text: {error}", "Give it as UTF-8.") from error
     if not text.strip():
-        raise click.UsageError("the task is empty")
+        raise SetupError("the task is empty", "Say what is to be done.")
     return text
 
 
@@ -81,11 +83,13 @@ def _values(variables: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for variable in variables:
         name, equals, text = variable.partition("=")
-        if not equals or not name.isidentifier():
-            raise click.UsageError(f"--var {variable} names no slot: write --var NAME=TEXT")
+        if not equals or not name.isidentifier() or text == "@":
+            raise SetupError(
+                f"--var {variable} cannot be understood", "Write --var NAME=TEXT, or NAME=@FILE for its text."
+            )
         if name in values:
-            raise click.UsageError(f"--var {name} is given twice")
+            raise SetupError(f"--var {name} is given twice", "Leave one of them out.")
         values[name] = text
         if text.startswith("@"):  # a text that begins with @ is written with two
-            values[name] = text[1:] if text.startswith("@@") else read_text(text[1:], f"file of --var {name}")
+            values[name] = text[1:] if text.startswith("@@") else read_text(text[1:], "file")
     return values
