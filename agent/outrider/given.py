@@ -49,7 +49,9 @@ def model_from(model: str | Model, settings: Settings) -> Model:
 
 def tools_from(tools: Sequence[Tool[..., Any] | Callable[..., Any]]) -> tuple[Tool[..., Any], ...]:
     """The tools, each of a name of its own. Raises SetupError when two have one, or something is no tool."""
-    _check_list("tools", tools)
+    for tool in _check_list("tools", tools):
+        if isinstance(tool, str):
+            _refuse("a tool", tool, "the function itself, imported and without quotes")
     made = tuple(as_tool(tool) for tool in tools)
     names = [tool.wire_name for tool in made]
     for name in names:

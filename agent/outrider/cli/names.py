@@ -158,7 +158,9 @@ def _modules_in(folder: Path) -> Iterable[str]:
 
 
 def _broken(what: str, error: Exception) -> SetupError:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename.startswith(os.getcwd())]
+    frame = (own or frames)[-1]
     file, line = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (frame.filename, frame.lineno)
     told = error.msg if isinstance(error, SyntaxError) else error
     return SetupError(
