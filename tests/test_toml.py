@@ -109,31 +109,29 @@ def test_what_is_no_toml_is_named_where_it_begins(text: str, line: int) -> None:
 
 
 VALUES = (
-    "1", "true", "2026-01-01", '"a#b[{"', "'x\"]'", '"""\n[t]\nk = 1\n"""', '"""a""""', "'''\n'''", "[1, 2]",
-    '[\n "a", # ]"\n "b"\n]', "{ a = 1, b.c = [1] }", '"a\\"b"', '[ """x\n]""", '''y\n''' ]', '"""a\\\n  b\\"""c"""', "''",
-    '""""""', '"\\\\"',
+    "1", "true", "2026-01-01", "''", '"a#b[{"', "'x\"]'", '"a\\"b"', '"\\\\"', '""""""', '"""a""""', "'''\n'''",
+    '"""\n[t]\nk = 1\n"""', '"""a\\\n  b\\"""c"""', "[1, 2]", '[\n "a", # ]"\n "b"\n]', "{ a = 1, b.c = [1] }",
+    '[ """x\n]""", ' + "'''y\n''' ]",
 )  # fmt: skip
+KEYS = {"k": ("k",), '"q #"': ("q #",), "'q\"'": ('q"',), 'd . "f g"': ("d", "f g")}
+REMARKS = ("", ' # "x', " # [", ' # """')
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_the_line_of_a_key_is_found_whatever_stands_around_it(seed: int) -> None:
     chance = random.Random(seed)
-    lines: list[str] = []
+    text = ""
     wanted: dict[tuple[str, ...], int] = {}
-    table: tuple[str, ...] = ()
-    for number in range(12):
-        lines += chance.choice([[], ["", '# c = """', "  "]])
-        if chance.random() < 0.2:
-            table = (f"t{number}", "u[]")
-            wanted[table] = len(lines) + 1
-            lines.append(f'[ t{number} . "u[]" ] # [x')
-            continue
-        key, path = chance.choice([("k", ("k",)), ('"q #"', ("q #",)), ("'q\"'", ('q"',)), ('d . "f g"', ("d", "f g"))])
-        key, path = key.replace("q", f"q{number}"), tuple(part.replace("q", f"q{number}") for part in path)
-        if (*table, *path) not in wanted:
-            wanted[(*table, *path)] = len(lines) + 1
-            lines += f"{key} = {chance.choice(VALUES)}{chance.choice(['', ' # \"x [\'\'\''])}".split("\n")
-    toml = Toml("\n".join(lines), "x.toml")
+    for table in ("", "[ a ]", '[ b."c]" ]', "['d\"'] # [x"):
+        above = tuple(part for part in ("a", "b", "c]", 'd"') if part in table)
+        if table:
+            wanted[above] = text.count("\n") + 1
+            text += f"{table}\n"
+        for key in chance.sample(list(KEYS), 3):
+            text += chance.choice(["", "\n", '# c = """\n', "  \n\n"])
+            wanted[(*above, *KEYS[key])] = text.count("\n") + 1
+            text += f"{key} = {chance.choice(VALUES)}{chance.choice(REMARKS)}\n"
+    toml = Toml(text, "x.toml")
     assert {path: toml.line(*path) for path in wanted} == wanted
 
 
