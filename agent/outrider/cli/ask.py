@@ -32,14 +32,13 @@ async def answered(agent: Agent[None, Any], state: State) -> bool:
     """
     whys = {entry.seq: getattr(entry.event, "why", "") for entry in await agent.journal.read(state.run)}
     waiting = [call for call in state.owed_calls() if call.waiting]
-    with _signals_leave():
-        for place, call in enumerate(waiting):
-            ask = _consent if call.status == "asked" else _doubt
-            try:
-                await ask(agent, state.run, call, whys.get(call.question, ""))
-            except (Left, KeyboardInterrupt):
-                _leave(state, [left.call.id for left in waiting[place:]])
-                return False
+    for place, call in enumerate(waiting):
+        ask = _consent if call.status == "asked" else _doubt
+        try:
+            await ask(agent, state.run, call, whys.get(call.question, ""))
+        except Left:
+            _leave(state, [left.call.id for left in waiting[place:]])
+            return False
     return True
 
 
@@ -76,7 +75,7 @@ async def _consent(agent: Agent[None, Any], run: str, call: Call, why: str) -> N
 
 def _edited(draft: str, given: Arguments) -> tuple[str, Arguments | None]:
     """The text as it left the editor, and the arguments it stands for where they are others than the model's."""
-    with _stdout_is_stderr():
+    with _stdout_is_stderr(), _signals_leave():
         draft = click.edit(draft, extension=".json") or draft
     try:
         edited = msgspec.json.decode(draft, type=Arguments)
@@ -139,21 +138,25 @@ def _read(prompt: str) -> str:
     import termios
 
     termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-    click.echo(prompt, err=True, nl=False)
-    line = sys.stdin.buffer.readline()
-    if not line:
-        click.echo(err=True)
-        raise Left
+    with _signals_leave():
+        click.echo(prompt, err=True, nl=False)
+        line = sys.stdin.buffer.readline()
+        if not line:
+            click.echo(err=True)
+            raise Left
     return line.decode("utf-8", "replace").strip()
 
 
 @contextmanager
 def _signals_leave() -> Generator[None]:
-    """SIGINT and SIGTERM raise KeyboardInterrupt: nothing runs that would have to be stopped."""
+    """SIGINT and SIGTERM raise Left: nothing runs that would have to be stopped."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        raise Left from None
     finally:
         for number, action in zip(numbers, before, strict=True):
             signal.signal(number, action)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator
@@ -122,7 +121,7 @@ async def _drive(agent: Agent[None, Any], begin: Begin, watch: Watch) -> Result[
             await agent.ready()
             signals.check()
             result = await _leg(begin, watch, signals)
-        while watch.asks and result.state.paused in ("approval", "doubt") and await _answered(agent, result.state):
+        while watch.asks and not signals.caught and await _answered(agent, result.state):
             with watch.shown():
                 result = await _leg(partial(agent.stream_resume, result.run), watch, signals)
         return result
@@ -133,6 +132,9 @@ async def _drive(agent: Agent[None, Any], begin: Begin, watch: Watch) -> Result[
 
 
 async def _answered(agent: Agent[None, Any], state: State) -> bool:
+    """Whether the run waits for a person, and the one at the terminal has said all it waits for."""
+    if state.paused not in ("approval", "doubt"):
+        return False
     from outrider.cli.ask import answered
 
     return await answered(agent, state)
@@ -158,7 +160,8 @@ class Signals:
     def __init__(self, watch: Watch) -> None:
         self._screen = watch.screen
         self._run: Run[Any] | None = None
-        self._reason = ""
+        self.caught = ""
+        """The reason to stop for, once a signal has come."""
         self._loop = asyncio.get_running_loop()
         self._before = {
             number: signal.signal(number, self._caught)
@@ -168,14 +171,14 @@ class Signals:
 
     def check(self) -> None:
         """Raise click.Abort when a signal came before there was a run to stop."""
-        if self._reason:
+        if self.caught:
             raise click.Abort
 
     def stops(self, run: Run[Any]) -> None:
         """From now on, and for a signal that came before, this run is stopped."""
         self._run = run
-        if self._reason:
-            run.stop(self._reason)
+        if self.caught:
+            run.stop(self.caught)
 
     def forget(self) -> None:
         """Signals do again what they did before."""
@@ -183,17 +186,17 @@ class Signals:
             signal.signal(number, action)
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
-        if self._reason:
+        if self.caught:
             if self._screen:
                 self._screen.abandon()
             os._exit(128 + number)  # what had to be on disk is; the next process finds this one dead
-        self._reason = "interrupted" if number == signal.SIGINT else "stopped"
+        self.caught = "interrupted" if number == signal.SIGINT else "stopped"
         if self._screen:
             self._screen.say(Line(_STOPPING, "warn"))
         elif sys.stderr:  # None when 2 was closed, and may by now be some other file
             os.write(2, f"{_STOPPING}\n".encode())  # print may be what was interrupted
         if self._run:
-            self._loop.call_soon_threadsafe(self._run.stop, self._reason)
+            self._loop.call_soon_threadsafe(self._run.stop, self.caught)
 
 
 def conclude(result: Result[Any], flags: Flags) -> int:
@@ -218,9 +221,15 @@ def _summary(result: Result[Any]) -> list[Line]:
     """How it went, on one line; on two where the command to type would not fit in."""
     tone, text = tone_of(result.outcome), str(result)
     head, _, command = text.rpartition(" · ")
-    if not result.kept or not coloured(sys.stderr) or len(text) < shutil.get_terminal_size().columns:
+    if not result.kept or not coloured(sys.stderr) or len(text) < _width():
         return [Line(text, tone, "keep")]
     return [Line(head, tone, "wrap"), Line(command, tone, "keep")]
+
+
+def _width() -> int:
+    from outrider.observe.paint import width_of
+
+    return width_of(sys.stderr)
 
 
 def _explain(result: Result[Any], resume: str, quiet: bool) -> None:
