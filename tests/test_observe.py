@@ -1,19 +1,27 @@
 """Readers of a run's events."""
 
 import asyncio
+import logging
+from decimal import Decimal
 from typing import Any
 
 import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 from structlog.testing import CapturingLogger
 
 from outrider import Agent, tool
-from outrider.events import ApprovalGiven, Entry, MessageAdded, Replied, RequestFailed, RunStarted
-from outrider.messages import AssistantMessage, Limits, Usage, UserMessage, to_wire
+from outrider.events import ApprovalGiven, Entry, MessageAdded, OutputRejected, Replied, RequestFailed, RunStarted
+from outrider.messages import AssistantMessage, Limits, ToolCall, Usage, UserMessage, to_wire
+from outrider.observe.line import Line, toned
 from outrider.observe.logs import log_events
+from outrider.observe.paint import cells, end, rows
+from outrider.observe.status import Now, now_of, status
 from outrider.observe.story import story
 from outrider.observe.terminal import call_text, lines, short
-from outrider.state import State
+from outrider.state import Call, State
 from outrider.telling import clean
 from outrider.testing.scripted import Calls, ScriptedModel
 
@@ -107,3 +115,69 @@ def test_texts_cannot_steer_a_terminal() -> None:
     assert short("one\n  two " + "x" * 1000, 10) == "one two xx…"
     assert call_text("pay", '{"amount": 3, "to": "a\\nb"}') == 'pay(amount=3, to="a\\nb")'
     assert call_text("pay", "not JSON") == "pay(not JSON)"
+
+
+# ------------------------------------------------------------------------------------------------ on a terminal
+
+
+def test_what_came_to_nothing_says_its_price() -> None:
+    def said(event: Any, before: State | None = None) -> str:
+        (line,) = lines(Entry(1, 0.0, event), before or State())
+        return line
+
+    failed = RequestFailed(1, "cut_off", "The stream broke off.", "retry", 0, 0.0, "unknown")
+    assert said(failed).endswith("The stream broke off. · may have been billed")
+    billed = RequestFailed(1, "empty", "Empty.", "retry", 0, 0.0, "usage", Usage(cost=Decimal("0.0003")))
+    assert said(billed).endswith("Empty. · $0.00030")
+    before = State(phase="answer")
+    before.last_reply = Replied(1, to_wire(AssistantMessage("?")), "stop", Usage(cost=Decimal("0.002")))
+    rejected = OutputRejected(("$.city is missing",), to_wire(UserMessage("again")))
+    assert said(rejected, before) == "  answer rejected: $.city is missing · that reply: $0.0020"
+
+
+def test_the_status_says_what_is_used_and_allowed() -> None:
+    state = State(run="r", limits=Limits(turns=None, tokens=10_000), turns=2, last_at=100.0, seconds=5.0)
+    state.usage = Usage(1000, 204, cost=Decimal("0.0012"))
+    state.open_request = 3
+    full, few = status(now_of(state), 107.9)
+    assert full == "turn 3 · 1,204 of 10,000 tokens · $0.0012 of $1.00 · 12 s of 600 s · asking the model"
+    assert few == "turn 3 · 1204 tok · $0.0012/1 · 12/600 s · asking the model"
+    state.open_request, state.delay = 0, 1.5
+    assert status(now_of(state), 100.2)[0].endswith("waiting 1.3 s to ask again")
+    state.delay, state.limits = 0.0, Limits(None, None, None, None, None)
+    assert status(now_of(state), 100.0)[0] == "turn 3 · 1,204 tokens · $0.0012 · 5 s"
+    assert status(Now(), 100.0) == ("getting ready", "getting ready")
+
+
+def test_the_status_names_what_runs() -> None:
+    state = State(run="r", turns=1, last_at=1.0)
+    for name in ("look", "pay"):
+        state.calls[name] = Call(ToolCall(name, "", name, "{}"), "started")
+        (running,) = {status(now_of(state), 1.0)[0].rpartition(" · ")[2]}
+        assert running == ("look runs" if name == "look" else "2 tools run: look, pay")
+    assert status(now_of(state), 1.0)[0].startswith("turn 1 of 25")
+
+
+@pytest.mark.parametrize("width", [20, 60, 200])
+@given(text=st.text(st.characters(codec="utf-8"), max_size=400), depth=st.integers(0, 30))
+def test_rows_are_never_wider_than_the_terminal_nor_is_anything_lost(width: int, text: str, depth: int) -> None:
+    (line,) = toned([" " * depth + text], "wrap")
+    wrapped = [cells(row) for row in rows(line, width)]
+    assert max(wrapped) <= width
+    shown = "".join("".join(rows(line, width)).split())
+    assert shown == "".join(line.text.split())
+    (row,) = rows(Line(line.text, "warn", "cut"), width)
+    assert cells(row) <= width
+    assert "\n".join(rows(Line(line.text, "plain", "keep"), width)) == line.text.expandtabs(4)
+
+
+def test_the_end_of_a_text_fits_in() -> None:
+    assert [end("abcdef", 3), end("東京東京", 5), end("", 5)] == ["def", "東京", ""]
+
+
+async def test_logging_configures_nothing() -> None:
+    root = (logging.getLogger().level, list(logging.getLogger().handlers), logging.getLogger().disabled)
+    await agent(log_events(CapturingLogger())).run("task")
+    log_events()
+    assert not structlog.is_configured()
+    assert (logging.getLogger().level, list(logging.getLogger().handlers), logging.getLogger().disabled) == root

@@ -1,5 +1,6 @@
 """outrider approve: a person's word on a call that waits for it."""
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +13,15 @@ from msgspec.structs import replace
 from outrider import commands as c
 from outrider import events as e
 from outrider.cli.record import is_live, read_run, with_journal
-from outrider.cli.text import note, out
+from outrider.cli.shape import shape
+from outrider.cli.text import fitted, note, out
 from outrider.errors import SetupError, did_you_mean
 from outrider.inbox import answer_to, heard
 from outrider.masking import Masking
-from outrider.observe.story import block, pretty
+from outrider.observe.line import Line, toned
+from outrider.observe.story import pretty
 from outrider.observe.terminal import result_text, short
 from outrider.state import Call, State
-from outrider.telling import clean
 
 BY = "cli"
 
@@ -72,13 +74,15 @@ def _list(state: State, entries: Sequence[e.Entry]) -> int:
     for call in waiting:
         doubt = call.status == "doubt"
         kind = "in doubt" if doubt else "needs consent"
-        out(clean(f"{call.call.name} {kind}: {whys.get(call.question, '')}"))
-        out(clean(block(pretty(call.arguments or (call.intent.arguments if call.intent else b"")))))
+        lines = [Line(f"{call.call.name} {kind}: {whys.get(call.question, '')}", "warn", "wrap")]
+        lines += shape(call.arguments or (call.intent.arguments if call.intent else None))
         if word := noted.get(call.call.id):
-            out(clean(f"  noted: {_said(word)}; it counts when the run goes on"))
+            lines.append(Line(f"  noted: {_said(word)}; it counts when the run goes on", fit="wrap"))
         choices = ["--again", "--result TEXT"] if doubt else ["", "--deny REASON"]
-        for choice in choices:
-            out(f"  outrider approve {state.run} {call.call.id} {choice}".rstrip())
+        command = f"  outrider approve {state.run} {call.call.id}"
+        lines += [Line(f"{command} {choice}".rstrip(), fit="keep") for choice in choices]
+        for row in fitted(toned(lines, "wrap"), sys.stdout):
+            out(row)
     return 0
 
 

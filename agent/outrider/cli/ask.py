@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from outrider.agent import Agent
-from outrider.cli.shape import difference, pretty, shape
+from outrider.cli.shape import difference, fields, pretty, shape
 from outrider.cli.text import tell
 from outrider.errors import SetupError
 from outrider.observe.line import Line, toned
@@ -19,6 +19,9 @@ from outrider.observe.terminal import how_to_answer
 from outrider.state import Call, State
 
 Arguments = dict[str, Any]
+
+MOST_LINES = 200
+"""Lines of a call's arguments that are shown with the question."""
 
 
 class Left(Exception):
@@ -52,11 +55,11 @@ def _leave(state: State, left: list[str]) -> None:
 
 async def _consent(agent: Agent[None, Any], run: str, call: Call, why: str) -> None:
     tool = next((tool for tool in agent.tools if tool.wire_name == call.call.name), None)
-    given = _fields(call.arguments)
+    given = fields(call.arguments)
     edited: Arguments | None = None
     draft = pretty(given)
     effect = f" · {tool.effect}" if tool and tool.effect not in why else ""
-    _say(Line(f"{call.call.name} needs consent: {why}{effect}", "warn", "wrap"), *shape(given))
+    _say(Line(f"{call.call.name} needs consent: {why}{effect}", "warn", "wrap"), *shape(call.arguments, MOST_LINES))
     while True:
         match _read(f"allow {'it' if edited is None else 'yours'}? [y]es [n]o [e]dit, Enter: later > "):
             case "y" | "yes":
@@ -96,7 +99,7 @@ async def _doubt(agent: Agent[None, Any], run: str, call: Call, why: str) -> Non
     intent = call.intent
     about = f"{call.call.name} in doubt ({why}): nobody knows whether it happened"
     _say(Line(f"{about}{f' · {intent.effect}' if intent else ''}", "warn", "wrap"))
-    _say(*shape(_fields(intent.arguments if intent else call.arguments)))
+    _say(*shape(intent.arguments if intent else call.arguments, MOST_LINES))
     while True:
         match _read("what became of it? [a]gain: run it, [r]esult: it had one, Enter: later > "):
             case "a" | "again":
@@ -122,11 +125,6 @@ async def _noted(word: Awaitable[None]) -> bool:
         _say(Line(f"  {error.message}", "bad", "wrap"), f"  {error.hint}")
         return False
     return True
-
-
-def _fields(arguments: bytes | None) -> Arguments:
-    """The arguments on record; those of a call that is asked about are a JSON object."""
-    return msgspec.json.decode(arguments or b"{}", type=Arguments)
 
 
 def _say(*lines: Line | str) -> None:

@@ -13,21 +13,28 @@ COMMANDS = ("command", "cmd", "shell", "script")
 PATHS = ("path", "file", "filename", "file_path")
 CONTENTS = ("content", "contents", "text", "new_text")
 PAIRS = (("old", "new"), ("old_text", "new_text"), ("old_string", "new_string"), ("old_str", "new_str"))
-MOST_LINES = 200
-"""Lines of a command or a change that are shown at once."""
 MOST_BYTES = 1_000_000
 """The size up to which a file on disk is read to compare it."""
 
 
-def shape(arguments: dict[str, Any]) -> list[Line]:
-    """The arguments as lines: ``$ command``, a diff, or JSON; what neither of the first two shows follows as JSON."""
+def shape(given: bytes | None, most: int | None = None) -> list[Line]:
+    """A call's arguments, a JSON object, as lines: ``$ command`` or a diff where they are such, and the rest as JSON.
+
+    Of more than ``most`` lines the first are shown, and how many there are more.
+    """
+    arguments = fields(given)
     lines, used = _command(arguments) or _replacement(arguments) or _change(arguments) or _nothing()
     rest = {name: value for name, value in arguments.items() if name not in used}
     if rest or not lines:
         lines = [*lines, *_plain(pretty(rest))]
-    if len(lines) <= MOST_LINES:
+    if most is None or len(lines) <= most:
         return lines
-    return [*lines[:MOST_LINES], Line(f"  … {len(lines) - MOST_LINES} more lines; edit shows them all", "warn")]
+    return [*lines[:most], Line(f"  … {len(lines) - most} more lines; e shows them all", "warn")]
+
+
+def fields(given: bytes | None) -> dict[str, Any]:
+    """The arguments as values."""
+    return msgspec.json.decode(given or b"{}", type=dict[str, Any])
 
 
 def difference(old: str, new: str, old_name: str, new_name: str) -> list[Line]:
