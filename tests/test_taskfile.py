@@ -91,7 +91,8 @@ def test_flags_and_variables_replace_what_the_file_says(outrider: Shell) -> None
     (outrider.work / "more.txt").write_text("Bring a hat.\n")
     done = outrider(
         "run", "../jobs/nightly.toml", "--dry-run", "-m", "qwen/qwen3-32b", "-t", "calculator",
-        "--output", "app:Forecast", "--var", "city=Rome", "--var", "short=false", "--var", "notes=@more.txt", "--name", "daily",
+        "--output", "app:Forecast", "--var", "city=Rome", "--var", "short=false", "--var", "notes=@more.txt",
+        "--name", "daily",
     )  # fmt: skip
     request = done.json
     assert [message["content"] for message in request["messages"]] == [
