@@ -107,6 +107,15 @@ def test_lines_that_stay_and_one_of_now(outrider: Shell, terminal: Terminal, col
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_questions_can_be_plain(outrider: Shell, terminal: Terminal, env: dict[str, str]) -> None:
+    outrider.server.add(pay_call(), "Paid.")
+    typist = paying(terminal, env=env).types("y\n")
+    assert typist.ends() == 0
+    assert "\x1b" not in typist.raw
+    assert '    "amount": 3\r\n' in typist.raw
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_a_terminal_that_wants_none_gets_plain_lines(outrider: Shell, terminal: Terminal, env: dict[str, str]) -> None:
     outrider.server.add(weather_call(), "Warm.")
     typist = terminal("run", "How warm?", "-t", "app:weather", env=env)
