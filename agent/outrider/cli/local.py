@@ -18,12 +18,13 @@ def command(ctx: click.Context) -> int:
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    from outrider.local.weights import INSTALL, embedded_path
+    from outrider.local.weights import INSTALL, LIMITS, embedded_path
 
     runs, path = find_spec("xllamacpp") is not None, embedded_path()
     here = path.is_file()
     out(f"llama.cpp  {'here' if runs else f'missing: {INSTALL}'}")
     out(f"weights    {path if here else f'missing: outrider local pull (to {path})'}")
+    note(LIMITS)
     if not (runs and here):
         return 1
     note('try it: outrider run -m local "What is 23 * 19?" -t calculator')

@@ -49,7 +49,17 @@ def command(
     agent = flags.agent(model, name, words.instructions, flags.limits(Limits()), [watch])
     if dry_run:
         return _preview(agent, words.task, flags)
+    if model == "local" and not flags.quiet:
+        _warn(len(agent.tools), flags.output_type() is not None)
     return conclude(drive(agent, lambda: agent.stream(words.task), watch), flags)
+
+
+def _warn(tools: int, typed: bool) -> None:
+    """Say so when the embedded model is asked for what it is not able to do."""
+    from outrider.local.weights import beyond
+
+    if told := beyond(tools, typed):
+        note(told)
 
 
 def _preview(agent: Agent[None, Any], task: str, flags: Flags) -> int:

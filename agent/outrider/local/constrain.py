@@ -148,7 +148,8 @@ def _fitting(kind: str, given: Source) -> tuple[str, ...]:
         return given.sums or given.phrases
     if kind == "currency":
         return given.currencies or given.phrases
-    found = next((found for form in forms_of(kind) if (found := _longest(_written(form, given)))), list[str]())
+    sure, *others = [_written(form, given) for form in forms_of(kind)] or [list[str]()]
+    found = _longest(sure) or next(filter(None, others), list[str]())
     if cue := cue_of(kind):
         follows = rf"\b(?:{cue})\b[\s.:#(\"\u201c]*(?:(?:is|of|with the)\s)?"
         told = [phrase for phrase in found if re.search(follows + re.escape(phrase), given.text, re.IGNORECASE)]

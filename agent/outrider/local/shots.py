@@ -67,7 +67,7 @@ def kind_of(field: str) -> str:
 def forms_of(kind: str) -> list[re.Pattern[str]]:
     """How a text of a kind is written, the surest form first; empty where nothing is known of it."""
     nameless = "|".join(map(re.escape, [*WORDS.nameless, *WORDS.currencies]))
-    name = rf"(?!(?i:{nameless})(?:\s|$))[A-Z\u00c0-\u017d][^\d\s]*"
+    name = rf"(?!(?i:{nameless})\.?(?:\s|$))[A-Z\u00c0-\u017d][^\d\s]*"
     return [re.compile(form.replace("NAME", name)) for form in _library().forms.get(kind, ())]
 
 

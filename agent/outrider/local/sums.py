@@ -8,28 +8,21 @@ import re
 from itertools import product
 
 _SIGNS = {
-    "to the power of": "**",
-    "divided by": "/",
-    "multiplied (?:by|with)": "*",
-    "added to": "+",
-    "take away": "-",
-    "plus": "+",
-    "minus": "-",
-    "times": "*",
-    "modulo|mod": "%",
-    "\u00d7|\u00b7": "*",
-    "\u00f7|(?<=\\d) : (?=\\d)": "/",
-    "\u2212|\u2013": "-",
-    r"(?<=[\d)])\s*x\s*(?=[\d(])": " * ",
+    r"\bto the power of\b": "**",
+    r"\bsquared\b": "** 2",
+    r"\bdivided by\b|(?<=\d) over (?=\d)|\u00f7|(?<=\d) : (?=\d)": " / ",
+    r"\bmultiplied (?:by|with)\b|\btimes\b|[\u00d7\u00b7]|(?<=[\d)])\s*x\s*(?=[\d(])": " * ",
+    r"\bplus\b|\badded to\b": "+",
+    r"\bminus\b|\btake away\b|[\u2212\u2013]": "-",
+    r"\bmodulo\b|\bmod\b": "%",
 }
-_WRITTEN = [
-    (re.compile(rf"\b(?:{w})\b" if w[0].isalpha() or w[:3] == "(?:" else w), sign) for w, sign in _SIGNS.items()
-]
 _MONEY = re.compile(
     r"[\u20ac$\u00a3\u00a5\u20b9]\s?(?=[\d.])|(?<=\d)\s?[\u20ac\u00a3]|\b(?:[A-Z]{1,3}|Rs\.?)\s?(?=\d[\d,.]*(?:\s|$))"
 )
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3})+)(?!\d)")
+_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}(?:\.\d{3})+|\d+),(\d\d)(?!\d)")
 
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _N = r"(-?\d+(?:\.\d+)?|\.\d+)"
 _UNIT = r"(?:\s[a-z]+)?"
 _OPERAND = r"\(*-?(?:\d+(?:\.\d+)?|\.\d+)\)*"
@@ -39,16 +32,18 @@ _FORMS = [
     (rf"{_N} ?(?:%|per ?cent) (?:off|discount on) {_N}", "{1} - {0} / 100 * {1}"),
     (rf"(?:divide|split|share) {_N}{_UNIT} (?:by|into|between|among|with) {_N}", "{0} / {1}"),
     (rf"multiply {_N}{_UNIT} (?:by|with|and|times) {_N}", "{0} * {1}"),
+    (rf"{_N} ?(?:%|per ?cent) (?:on top of|more than) {_N}", "{1} + {0} / 100 * {1}"),
+    (rf"from {_N}{_UNIT} (?:subtract|take|deduct|remove)(?: away)? {_N}", "{0} - {1}"),
     (rf"(?:subtract|take|deduct|remove) {_N}{_UNIT} (?:away )?(?:from|off) {_N}", "{1} - {0}"),
-    (rf"(?:add|sum of|sum up) {_N}{_UNIT}(?: and|,| to| with| \+) {_N}(?:(?: and|, and|,) {_N})?", "{0} + {1} + {2}"),
+    (rf"(?:add|add up|sum of|sum up) {_N}{_UNIT}(?:(?:,| to| with|,? and) {_N})+", " + "),
     (rf"product of {_N} and {_N}", "{0} * {1}"),
     (rf"difference (?:between|of) {_N}{_UNIT} and {_N}", "{0} - {1}"),
     (rf"half of {_N}", "{0} / 2"),
-    (rf"{_N} squared", "{0} ** 2"),
+    (rf"double {_N}", "{0} * 2"),
     (rf"{_N}(?: [a-z]+){{0,5}} (?:at|@|for) {_N}(?: [a-z]+)? (?:each|apiece|per\b|a piece)", "{0} * {1}"),
     (rf"{_N}(?: [a-z]+){{1,4}} @ {_N}", "{0} * {1}"),
 ]
-_SAID = [(re.compile(form), made) for form, made in _FORMS]
+"""Sums in words, and what they are in signs; numbers are joined by a bare sign."""
 _CLEAR = {
     "/": r"split\w*|shar(?:e|ed|ing)|divid\w+|equal(?:ly)?|between|among|average|(?:per|a) head",
     "-": r"left|remain\w*|still|change|fewer",
@@ -69,16 +64,19 @@ def sums(text: str) -> list[str]:
     if written:
         longest = max(map(_size, written))
         return list(dict.fromkeys(found for found in written if _size(found) == longest))
-    said = [_filled(made, found.groups()) for form, made in _SAID for found in form.finditer(plain)]
-    return said[:1] or _stories(plain)
+    for form, made in _FORMS:
+        if found := re.search(form, plain):
+            return [made.join(_NUMBER.findall(found[0])) if made == " + " else made.format(*found.groups())]
+    return _stories(plain)
 
 
 def _plain(text: str) -> str:
-    """The text with plain signs for words and without signs of money and thousands."""
-    plain = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), _MONEY.sub("", text)).lower()
-    for written, sign in _WRITTEN:
-        plain = written.sub(sign, plain)
-    return plain
+    """The text with plain signs for words, points before decimals, and without signs of money and thousands."""
+    plain = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), _MONEY.sub("", text))
+    plain = _COMMA.sub(lambda found: f"{found[1].replace('.', '')}.{found[2]}", plain).lower()
+    for written, sign in _SIGNS.items():
+        plain = re.sub(written, sign, plain)
+    return " ".join(plain.split())
 
 
 def _tidy(found: str) -> str:
@@ -91,12 +89,7 @@ def _tidy(found: str) -> str:
 
 
 def _size(found: str) -> int:
-    return len(re.findall(r"\d+(?:\.\d+)?", found))
-
-
-def _filled(made: str, numbers: tuple[str | None, ...]) -> str:
-    given = [number for number in numbers if number is not None]
-    return made.replace(" + {2}", "" if len(given) < 3 else " + {2}").format(*given)
+    return len(_NUMBER.findall(found))
 
 
 def _stories(plain: str) -> list[str]:

@@ -38,7 +38,7 @@ _ALONE = re.compile(
     re.VERBOSE,
 )
 _ANYWHERE = re.compile(_NUMBER.replace(" ", ""))
-_AMOUNT = re.compile(rf"{_MONEY}\s?({_NUMBER})|(?<![\w.,-])({_NUMBER})\s?{_MONEY}")
+_AMOUNT = re.compile(rf"(?i){_MONEY}\s?({_NUMBER})|(?<![\w.,-])({_NUMBER})\s?{_MONEY}")
 
 
 def phrases(text: str) -> list[str]:
@@ -68,7 +68,8 @@ def _marked(text: str) -> str:
 
 def _whole(words: list[str]) -> bool:
     ends = words[0], words[-1]
-    little = any(word.lower() in WORDS.little and not word[1:].isupper() for word in ends)
+    named = len(words) > 1 and words[0] == "The" and words[1][0].isupper()  # The Paper Mill
+    little = any(word.lower() in WORDS.little and not word[1:].isupper() for word in (ends[1:] if named else ends))
     return not little and all(any(map(str.isalnum, word)) for word in ends)
 
 
@@ -89,7 +90,8 @@ def amounts(text: str) -> list[int | float]:
 
 def currencies(text: str) -> list[str]:
     """The codes of the currencies in a text; of those its signs stand for when it holds no code."""
-    if codes := re.findall(_CODE, text):
+    beside = re.findall(rf"(?i)(?:(?<=\d)|(?<=\d\s)){_CODE}|{_CODE}(?=\s?\d)", text)
+    if codes := re.findall(_CODE, text) + [code.upper() for code in beside]:
         return list(unique(codes))
     signs = re.findall("|".join(map(re.escape, WORDS.signs)), text)
     return list(unique(WORDS.signs[sign] for sign in signs))

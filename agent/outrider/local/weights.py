@@ -40,6 +40,9 @@ LIMITS = (
 )
 """What to expect of the embedded model, for people."""
 
+MOST_TOOLS = 2
+"""Between so many tools the embedded model chooses well."""
+
 
 def cache_home() -> Path:
     """Where weights are kept: $OUTRIDER_CACHE, or ``outrider`` in $XDG_CACHE_HOME or ~/.cache. Raises SetupError."""
@@ -59,7 +62,7 @@ def embedded_path() -> Path:
 
 
 def weights_path(spec: str) -> Path:
-    """The file that "local" or "local:/path/to/file.gguf" stands for. Raises SetupError without it."""
+    """The file that "local" or "local:/path/to/file.gguf" stands for. Raises SetupError without a GGUF file there."""
     if spec == EMBEDDED:
         path = embedded_path()
         if not path.is_file():
@@ -69,8 +72,26 @@ def weights_path(spec: str) -> Path:
         raise SetupError(f"{spec!r} is no local model", "Write local, or local:/path/to/file.gguf")
     path = Path(spec.removeprefix(PREFIX)).expanduser().absolute()
     if not path.is_file():
-        raise SetupError(f"there is no file {path}", "Give the path of a GGUF file: local:/path/to/file.gguf")
+        there = ", ".join(sorted(other.name for other in path.parent.glob("*.gguf"))[:5])
+        hint = f"That folder has {there}." if there else "Give the path of a GGUF file: local:/path/to/file.gguf"
+        raise SetupError(f"there is no file {path}", hint)
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise SetupError(
+                f"{path} is no GGUF file", "Models come as .gguf for llama.cpp: get this one in that form."
+            )
     return path
+
+
+def beyond(tools: int, typed: bool) -> str:
+    """A line on what the embedded model is asked for and is not able to do; empty when all is well."""
+    if tools > MOST_TOOLS:
+        return f"the embedded model chooses well between {MOST_TOOLS} tools; it is offered {tools}"
+    if not tools and not typed:
+        return (
+            "the embedded model cannot chat: do not trust its words; give it a tool (-t) or an answer's type (--output)"
+        )
+    return ""
 
 
 def pull(progress: Callable[[str], None] = lambda line: None) -> Path:
