@@ -97,6 +97,13 @@ def test_no_server_is_a_line_and_no_crash(outrider: Shell) -> None:
     assert "127.0.0.1:9: Connection refused" in found(done)["server"]["says"]
 
 
+def test_a_proxy_that_cannot_be_is_a_line_and_no_crash(outrider: Shell) -> None:
+    env = {"OUTRIDER_BASE_URL": "http://elsewhere.invalid/v1", "HTTP_PROXY": "socks5://127.0.0.1:9"}
+    done = outrider("doctor", "--json", **env)
+    assert (done.code, found(done)["server"]["ok"]) == (1, False)
+    assert "not an HTTP proxy" in found(done)["server"]["says"]
+
+
 def test_runs_on_record_are_counted(outrider: Shell) -> None:
     outrider.server.pages["/key"] = key_page()
     outrider.server.add("Hello.")

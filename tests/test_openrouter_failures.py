@@ -1,20 +1,24 @@
 """What can go wrong with a request, and what comes of it, through a real socket."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from email.utils import formatdate
 from time import time
 from typing import Any
 
+import aiohttp
+import httpx2
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from outrider.events import RequestFailed
 from outrider.messages import UserMessage, to_wire
 from outrider.model import Ask, Request, join_body
 from outrider.openrouter import OpenRouter, Settings
 from outrider.openrouter.advice import advice
-from outrider.openrouter.failures import Failure
+from outrider.openrouter.failures import Failure, from_exception
 from outrider.testing.fake import FakeOpenRouter, FakeReply
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +107,17 @@ async def test_less_common_errors_do_too(
 ) -> None:
     server.add(FakeReply(status=status, error=error))
     assert hint in (await failed(model_at(server), 9)).hint
+
+
+def test_a_certificate_that_is_not_trusted_is_said_in_its_own_words() -> None:
+    place = ConnectionKey("localhost", 443, True, True, None, None, None)
+    cause = ssl.SSLCertVerificationError(1, "self-signed certificate")
+    error = httpx2.ConnectError("no")
+    error.__cause__ = aiohttp.ClientConnectorCertificateError(place, cause)
+    failure = from_exception(error)
+    assert (failure.reason, failure.retry, failure.billed) == ("certificate", False, "no")
+    assert "self-signed certificate" in failure.message
+    assert "SSL_CERT_FILE" in advice(failure, "", "sk-test", "https://localhost/v1")
 
 
 def test_a_key_of_another_form_is_named_when_openrouter_refuses_it() -> None:

@@ -299,6 +299,8 @@ def _output_rejected(state: State, event: e.OutputRejected, entry: e.Entry) -> N
 def _limit_reached(state: State, event: e.LimitReached, entry: e.Entry) -> None:
     state.ending = "limit"
     state.detail = f"limit {event.limit} reached: {event.used} of {event.allowed}"
+    if event.limit == "dollars" and state.doubts and state.dearest is None:
+        state.hint = f"Requests count in it that broke off and may have been billed; see why: outrider show {state.run}"
 
 
 def _cost_settled(state: State, event: e.CostSettled, entry: e.Entry) -> None:

@@ -94,6 +94,8 @@ def check_server(settings: Settings) -> list[Check]:
 
     try:
         told = asyncio.run(account(settings))
+    except SetupError as error:
+        return [Check("server", False, error.message, error.hint)]
     except Refused as error:
         if error.failure.status in (404, 405) and not is_openrouter(settings.base_url):
             return [Check("server", True, f"{settings.base_url} answers, and says nothing of keys")]

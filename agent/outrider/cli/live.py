@@ -239,7 +239,7 @@ def _explain(result: Result[Any], resume: str, quiet: bool) -> None:
         said.append(Line(f"{result.outcome}: {result.detail}", tone_of(result.outcome), "wrap"))
     if isinstance(result.problem, OutriderError) and result.problem.hint:
         said.append(Line(f"  {result.problem.hint}", fit="keep"))
-    if quiet and result.state.hint:
+    if result.state.hint and (quiet or result.outcome == "limit"):
         said.append(Line(f"  {result.state.hint}", fit="keep"))
     if quiet:
         said += [Line(f"  {command}", fit="keep") for command in how_to_answer(result.state)]

@@ -138,7 +138,7 @@ def from_exception(error: Exception) -> Failure:
     billed: Literal["no", "unknown"] = "no" if unsent else "unknown"
     text = (str(error) or type(error).__name__).removesuffix(".")
     if untrusted := _about_certificates(error):
-        message = f"The server's certificate is not trusted: {untrusted.verify_message or untrusted}."
+        message = f"The server's certificate is not trusted: {untrusted}."
         return Failure("certificate", message, retry=False, billed=billed)
     if isinstance(error, httpx2.ProxyError):
         return Failure("proxy", f"There is no way through the proxy: {text}.", retry=True, billed=billed)
@@ -222,9 +222,11 @@ def _object(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _about_certificates(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+def _about_certificates(error: BaseException | None) -> str:
+    """What is wrong with the server's certificate, if that is the cause."""
+    found = ""
     while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error
+        if isinstance(error, ssl.SSLCertVerificationError):  # aiohttp wraps it in one without its message
+            found = getattr(error, "verify_message", "") or found or str(error)
         error = error.__cause__ or error.__context__
-    return None
+    return found

@@ -190,8 +190,8 @@ def _proxy(settings: Settings) -> str | None:
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if not proxy.startswith(("http://", "https://")):
         raise SetupError(
-            f"The proxy {proxy.split('@')[-1]} is not an HTTP proxy.",
-            "Set settings.proxy to an HTTP proxy, or give an http_client of your own.",
+            f"the proxy {proxy.split('@')[-1]} is not an HTTP proxy",
+            "Set HTTPS_PROXY or settings.proxy to an HTTP proxy, or give an http_client of your own.",
         )
     return proxy
 

@@ -133,7 +133,7 @@ def _hint(parameter: inspect.Parameter, function: FunctionType, name: str) -> An
             name,
             parameter.name,
             f"has a hint that means nothing: {error}",
-            "Is the type imported at run time?",
+            "Import the type where it is there at run time, not only under TYPE_CHECKING.",
         )
     return hints["it"]
 
