@@ -4,7 +4,9 @@ stdout is the answer and nothing else; progress and errors go to stderr. The exi
 (``outrider.errors.OUTCOMES``), 2 for wrong usage, 1 for an error of the program.
 
     run, resume     flags.py what makes an agent, names.py tools and types by name, live.py a run watched
+                    ask.py a person asked at the terminal, shape.py a call's arguments as that person judges them
     runs, show, approve, local
+    tools           trial.py one call without a model
     doctor          checks.py what there is to check
     text.py         what goes to stdout and stderr
 
@@ -28,6 +30,7 @@ VERBS = {
     "runs": "List recorded runs.",
     "show": "Read the record of a run.",
     "approve": "Answer what a run asks of a person.",
+    "tools": "List the tools that are installed, and try one.",
     "local": "The embedded model that needs no key.",
     "doctor": "Say what works here, and what to do about the rest.",
 }

@@ -33,12 +33,17 @@ def tools_by_name(name: str, beside: str = "") -> list[AnyTool]:
         known = f"Installed: {', '.join(entries) or 'none'}; or give module:name of your own."
         hint = _own_module(name) or " ".join(filter(None, (did_you_mean(name, entries), known)))
         raise SetupError(f"there is no installed tool {name!r}", hint)
-    return _installed(entries[name])
+    return tools_of(entries[name])
+
+
+def offered() -> list[EntryPoint]:
+    """What packages here offer as tools, in order; none of it is loaded. A name may be there more than once."""
+    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
 
 
 def installed() -> dict[str, EntryPoint]:
-    """What packages here offer as tools, by name, in order; none of it is loaded."""
-    return {entry.name: entry for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name)}
+    """What stands for each name that packages here offer."""
+    return {entry.name: entry for entry in offered()}
 
 
 def output_by_name(name: str, beside: str = "") -> Any:
@@ -57,7 +62,7 @@ def offering(tool: str) -> str:
     """What to write behind --tool to get the tool of that name: an entry point's name, or a pattern to fill in."""
     for entry in installed().values():
         try:
-            names = [found.name for found in _installed(entry)]
+            names = [found.name for found in tools_of(entry)]
         except SetupError:  # one that does not load offers nothing
             continue
         if tool in names:
@@ -65,13 +70,14 @@ def offering(tool: str) -> str:
     return f"MODULE:{tool}"
 
 
-def _installed(entry: EntryPoint) -> list[AnyTool]:
+def tools_of(entry: EntryPoint) -> list[AnyTool]:
+    """The tools behind an entry point. Raises SetupError saying what keeps it from being loaded."""
     try:
         found: object = entry.load()
         made = found() if isfunction(found) else found
     except SetupError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(f"the installed tool {entry.name}", error) from error
     return _tools(entry.name, made)
 
@@ -157,7 +163,7 @@ def _modules_in(folder: Path) -> Iterable[str]:
     return (path.stem for path in folder.glob("*.py"))
 
 
-def _broken(what: str, error: Exception) -> SetupError:
+def _broken(what: str, error: Exception | SystemExit) -> SetupError:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(os.getcwd())]
     frame = (own or frames)[-1]

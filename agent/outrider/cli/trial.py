@@ -1,0 +1,118 @@
+"""One call of a tool without a model: the same checks, time limit and size bound as in a run; nothing is recorded."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from outrider import events as e
+from outrider.agent import Agent
+from outrider.cli.names import AnyTool
+from outrider.cli.text import note, out
+from outrider.errors import OUTCOMES, SetupError, did_you_mean
+from outrider.messages import ToolMessage, from_wire
+from outrider.policy import allow_all
+from outrider.schema import Mismatch
+
+_DID = {
+    "write": "a tool that changes things: what it has done is done",
+    "egress": "a tool that sends data out: the arguments may have left this machine",
+}
+
+
+def arguments_of(called: str, tool: AnyTool, given: Sequence[str]) -> dict[str, Any]:
+    """The arguments written as ``name=value``: text where the tool takes text, else JSON.
+
+    ``called`` is the name by which a person asked for the tool. Raises SetupError for what is not so
+    written, for names that the tool does not have and for what does not fit.
+    """
+    fields: dict[str, Any] = tool.parameters.get("properties", {})
+    found: dict[str, Any] = {}
+    for each in given:
+        name, equals, text = each.partition("=")
+        if not equals:
+            first = next(iter(fields), "ARGUMENT")
+            raise SetupError(f"{each!r} is not written as ARGUMENT=VALUE", f"Perhaps: {first}={each}")
+        if name in found:
+            raise SetupError(f"{name} is given twice", 'A list is written as JSON, as in names=\'["a", "b"]\'.')
+        if name not in fields and tool.parameters.get("additionalProperties") is False:
+            takes = f"It takes {', '.join(fields)}." if fields else "It takes none."
+            raise SetupError(f"{tool.name} has no argument {name!r}", did_you_mean(name, fields) or takes)
+        found[name] = text if _takes_text(fields.get(name, {}), tool.parameters) else _json_or_text(text)
+    checked = tool.check(msgspec.json.encode(found))
+    if isinstance(checked, Mismatch):
+        problems = [problem.removeprefix("$.") for problem in checked.problems]
+        raise SetupError(
+            f"{tool.name} cannot be called so: {'; '.join(problems)}", f"What it takes: outrider tools show {called}"
+        )
+    return found
+
+
+def attempt(tool: AnyTool, arguments: Mapping[str, Any]) -> int:
+    """Call it, print what a model would get, and say on stderr what else there is to know. Returns the exit code."""
+    from outrider.testing.scripted import Calls, ScriptedModel
+
+    seen: list[e.ToolFinished | e.ToolInDoubt] = []
+
+    def watch(entry: e.Entry) -> None:
+        if isinstance(entry.event, e.ToolFinished | e.ToolInDoubt):
+            seen.append(entry.event)
+
+    model = ScriptedModel([Calls((tool.wire_name, dict(arguments))), "done"])
+    agent = Agent(model, tools=[tool], policy=allow_all, journal=None, observers=[watch])
+    result = agent.run_sync("outrider tools try")
+    match seen:
+        case [*_, e.ToolFinished() as done]:
+            out(_content(done))
+            _comment(tool, done)
+            return 0 if done.ok else 1
+        case [*_, e.ToolInDoubt(why="timeout")]:
+            note(f"{tool.name} was given up after {tool.timeout:g} s, and may have had its effect; a run would ask you")
+        case _ if result.outcome == "interrupted":
+            note(f"{tool.name} was stopped before it had a result")
+        case _:
+            note(f"{tool.name} has no result: {result.detail}")
+    return OUTCOMES["interrupted"][0] if result.outcome == "interrupted" else 1
+
+
+def _content(done: e.ToolFinished) -> str:
+    message = from_wire(done.wire)
+    return message.content if isinstance(message, ToolMessage) else ""
+
+
+def _comment(tool: AnyTool, done: e.ToolFinished) -> None:
+    if tool.effect in _DID:
+        note(f"{tool.name}: {_DID[tool.effect]}")
+    if done.ok:
+        return
+    note(f"{tool.name} failed; this is what a model is told of it")
+    if os.environ.get("OUTRIDER_DEBUG"):
+        note(done.error)
+    elif done.error.startswith("Traceback") and "ToolError: " not in done.error:
+        note(f"  {done.error.splitlines()[-1]}")
+        note("  The traceback: OUTRIDER_DEBUG=1 and the same command.")
+        if tool.context:
+            note("  It wants a Context, and its deps are None here.")
+
+
+def _takes_text(field: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:
+    """Whether a text may stand for this argument."""
+    if isinstance(ref := field.get("$ref"), str):
+        return _takes_text(schema.get("$defs", {}).get(ref.rpartition("/")[2], {}), schema)
+    parts = field.get("anyOf") or field.get("oneOf") or ()
+    values = [*field.get("enum", ()), field.get("const")]
+    kinds = field.get("type", ())
+    return (
+        "string" in ([kinds] if isinstance(kinds, str) else kinds)
+        or any(isinstance(value, str) for value in values)
+        or any(_takes_text(part, schema) for part in parts)
+    )
+
+
+def _json_or_text(text: str) -> Any:
+    """What the text says as JSON; what is no JSON stays a text, and the check says what was wanted."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
