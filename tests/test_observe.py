@@ -1,7 +1,9 @@
 """Readers of a run's events."""
 
 import asyncio
+import io
 import logging
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +17,7 @@ from structlog.testing import CapturingLogger
 from outrider import Agent, tool
 from outrider.events import ApprovalGiven, Entry, MessageAdded, OutputRejected, Replied, RequestFailed, RunStarted
 from outrider.messages import AssistantMessage, Limits, ToolCall, Usage, UserMessage, to_wire
+from outrider.observe.glass import Glass
 from outrider.observe.line import Line, toned
 from outrider.observe.logs import log_events
 from outrider.observe.paint import cells, end, rows
@@ -173,6 +176,32 @@ def test_rows_are_never_wider_than_the_terminal_nor_is_anything_lost(width: int,
 
 def test_the_end_of_a_text_fits_in() -> None:
     assert [end("abcdef", 3), end("東京東京", 5), end("", 5)] == ["def", "東京", ""]
+
+
+class Tty(io.StringIO):
+    """A terminal without a size."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_others_print_goes_above_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    tty = Tty()
+    monkeypatch.setattr(sys, "stderr", tty)
+    monkeypatch.setenv("COLUMNS", "80")
+    with Glass(tty) as glass:
+        assert glass.draw(["one"], "status")
+        print("two", file=tty)
+        assert glass.draw([], "status")
+        print("three, ", end="", file=tty)
+        assert glass.draw([], "not now")
+        print("and more", end="", file=tty)
+        assert glass.draw(["four"], "status")
+        print("five", end="", file=tty)
+    print("six", file=tty)
+    clear = "\r\x1b[J"
+    expected = ["one\nstatus", "two\nstatus", "three, and more\nfour\nstatus", "five\nsix\n"]
+    assert tty.getvalue() == clear.join(expected)
 
 
 async def test_logging_configures_nothing() -> None:

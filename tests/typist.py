@@ -113,7 +113,7 @@ class Typist:
     @property
     def glass(self) -> Glass:
         """What the terminal shows now, and what has scrolled away."""
-        return Glass(self.columns).feed(self.raw)
+        return Glass(self.columns).feed(re.sub(r"\x1b(\[[0-9;]*)?$", "", self.raw))  # half a sequence is still to come
 
     def sees(self, text: str, times: int = 1) -> "Typist":
         """Wait until the text has been written so many times."""

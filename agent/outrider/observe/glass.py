@@ -31,9 +31,9 @@ class Glass:
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            self.draw((), "")
             for stream in self._watched:
                 del stream.write
+            self._put(self._cleared())
 
     def draw(self, rows: Sequence[str], status: str) -> bool:
         """Write rows that stay, and the status line below them. False when there is no terminal any more."""
@@ -42,12 +42,15 @@ class Glass:
                 return True
             text = self._cleared() + "".join(f"{row}\n" for row in rows) + status
             self._status = status
-            try:
-                self._write(text)
-                self._stream.flush()
-            except OSError:
-                return False
-            return True
+            return self._put(text)
+
+    def _put(self, text: str) -> bool:
+        try:
+            self._write(text)
+            self._stream.flush()
+        except OSError:
+            return False
+        return True
 
     def _cleared(self) -> str:
         """What makes the cursor stand at the beginning of an empty line."""
