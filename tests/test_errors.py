@@ -18,7 +18,10 @@ from typing import NoReturn
 import pytest
 
 from error_cases import CASES, KEY, Case
+from outrider.errors import JournalError, NoOutput
 from outrider.local import weights
+from outrider.result import Result
+from outrider.state import State
 from outrider.testing.fake import FakeOpenRouter
 from shell import PATIENCE, ROOT
 
@@ -126,9 +129,9 @@ def check(case: Case, lines: list[str]) -> None:
         assert re.match(r"  \S", lines[at + 1]), lines
         assert any(line.startswith("to go on: outrider resume RUN") for line in lines), lines
     else:
-        assert re.match(r"outrider: [^A-Z]", lines[0]), lines
-        assert re.match(r"  \S", lines[1]), lines
-        assert len(lines) == 2 or case.more, lines
+        told = next(number for number, line in enumerate(lines) if re.match(r"outrider: [^A-Z]", line))
+        assert re.match(r"  \S", lines[told + 1]), lines
+        assert len(lines) == told + 2 or case.more, lines
 
 
 def section(case: Case, text: str) -> str:
@@ -184,6 +187,14 @@ def test_a_journal_in_a_folder_that_cannot_be_written_to_is_read(tmp_path: Path)
         code, refusal = desk.type("outrider resume last --say More")
         assert (code, "OUTRIDER_HOME" in refusal) == (1, True)
     assert sorted(path.name for path in (desk.work / ".outrider").iterdir()) == before
+
+
+def test_what_to_do_is_said_once() -> None:
+    problem = JournalError("the disk is full", "Free some space.")
+    result = Result(State(run="one"), lambda state: "", problem)
+    with pytest.raises(NoOutput) as caught:
+        _ = result.output
+    assert str(caught.value) == "run one has no output: error: the disk is full\nFree some space."
 
 
 def test_a_journal_left_in_the_middle_of_work_says_how_it_is_read(tmp_path: Path) -> None:

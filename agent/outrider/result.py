@@ -90,7 +90,8 @@ class Result(Generic[Out]):
         """A sentence on why it ended so; empty when it finished."""
         if self._state.paused:
             return why_paused(self._state, self._state.paused)
-        return self._state.detail or (str(self.problem) if self.problem else "")
+        told = self.problem.message if isinstance(self.problem, OutriderError) else str(self.problem or "")
+        return self._state.detail or told
 
     @property
     def partial(self) -> Any:

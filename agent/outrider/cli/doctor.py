@@ -54,6 +54,6 @@ def _lines(found: Iterable[Check]) -> Iterable[Line]:
         word, tone = words[check.ok]
         yield Line(f"{word:<3} {check.name:<9} {check.says}", tone, "wrap")
         if check.fix:
-            yield Line(f"{'':14}{check.fix}", fit="keep")
+            yield Line(f"{'':14}{check.fix}", fit="wrap")
         if check.note:
             yield Line(f"{'':14}{check.note}", "dim", "wrap")
