@@ -13,10 +13,10 @@ STOP = { echo "outrider: $(1)" >&2; exit 2; }
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run weights test crash live bench check format pins clean
+.PHONY: help run weights test crash eval-local live bench check format pins clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
 run: .venv/run  ## do the first example (on OpenRouter with OPENROUTER_API_KEY, else on the local model) and show its record
 	@[ -n "$$OPENROUTER_API_KEY" ] || $(MAKE) --no-print-directory --silent weights
@@ -37,6 +37,9 @@ live: .venv/dev  ## ask the live OpenRouter a few things (needs OPENROUTER_API_K
 
 bench: .venv/dev  ## what starting costs, against its bars
 	@$(BIN)/python tests/benchmarks/start_up.py
+
+eval-local: .venv/dev weights  ## how often the local model is right (about 5 minutes); ARGS="sentiment --set dev" asks some
+	@$(BIN)/python tests/local/evaluate.py $(ARGS)
 
 check: .venv/dev  ## formatting, lint, strict types, layers
 	@$(BIN)/ruff format --check --quiet . || $(call STOP,run make format)
