@@ -69,11 +69,18 @@ def test_what_is_asked_is_passed_on_in_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "most", "told"), [(" ", 5, "1 to 300 characters"), ("x" * 301, 5, "has 301"), ("x", 0, "1 to 10, not 0")]
+    ("query", "told"), [(" ", "1 to 300 characters; this one has 0"), ("x" * 301, "this one has 301")]
 )
-def test_what_cannot_be_asked_is_said(query: str, most: int, told: str) -> None:
+def test_what_cannot_be_asked_is_said(query: str, told: str) -> None:
     with pytest.raises(ToolError, match=told):
-        search_tool(of(BELL))(query, most)
+        search_tool(of(BELL))(query)
+
+
+@pytest.mark.parametrize(("wanted", "given"), [(0, 1), (3, 3), (100, search.MAX_RESULTS)])
+def test_no_more_results_come_than_the_bound(wanted: int, given: int) -> None:
+    found = search_tool(of(*[BELL] * 200))("bell", wanted)
+    assert found.splitlines()[-3].startswith(f"{given}. ")
+    assert len(found.splitlines()) == 3 * given
 
 
 def test_no_results_is_said_with_what_to_do() -> None:

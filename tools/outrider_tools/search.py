@@ -87,17 +87,16 @@ def search_tool(find: Find | None = None) -> Tool[..., str]:
 
         Args:
             query: A few words to search for.
-            max_results: How many results, 1 to 10.
+            max_results: How many results; never more than 10.
         """
         wanted = " ".join(query.split())
         if not wanted or len(wanted) > MAX_QUERY:
             raise ToolError(f"A query has 1 to {MAX_QUERY} characters; this one has {len(wanted)}.")
-        if not 1 <= max_results <= MAX_RESULTS:
-            raise ToolError(f"max_results is 1 to {MAX_RESULTS}, not {max_results}.")
-        hits = [hit for hit in map(_cleaned, finder(wanted, max_results)) if hit]
+        most = min(max(max_results, 1), MAX_RESULTS)
+        hits = [hit for hit in map(_cleaned, finder(wanted, most)) if hit]
         if not hits:
             raise _nothing(wanted)
-        return "\n".join(_shown(number, hit) for number, hit in enumerate(hits[:max_results], 1))
+        return "\n".join(_shown(number, hit) for number, hit in enumerate(hits[:most], 1))
 
     return web_search
 
