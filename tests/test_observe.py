@@ -114,6 +114,8 @@ async def test_a_long_text_is_cut_and_says_so() -> None:
 
 
 def test_texts_cannot_steer_a_terminal() -> None:
+    family = "\U0001f468\u200d\U0001f469"
+    assert clean(family) == family
     assert clean("a\x1b[2Jb\x07\u202ec\n\td") == "a�[2Jb��c\n\td"
     assert short("one\n  two " + "x" * 1000, 10) == "one two xx…"
     assert call_text("pay", '{"amount": 3, "to": "a\\nb"}') == 'pay(amount=3, to="a\\nb")'

@@ -48,6 +48,9 @@ def why_paused(state: State, reason: str) -> str:
     return f"it waits for {' and for '.join(waits)}"
 
 
+_HARMLESS = "\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+
+
 def clean(text: str) -> str:
-    """The text without anything that could steer a terminal: only what prints, line ends and tabs."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """The text without anything that could steer a terminal: only what prints or joins, line ends and tabs."""
+    return "".join(c if c.isprintable() or c in _HARMLESS else "\N{REPLACEMENT CHARACTER}" for c in text)
