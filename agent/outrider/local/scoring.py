@@ -7,6 +7,7 @@ that is new and from one that has served others.
 
 import heapq
 import math
+import re
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import Self, TypeVar
@@ -101,18 +102,18 @@ class Scorer:
         sums = [0.0] * len(choices)
         for frame in frames:
             habit = self._habit(frame, tuple(choices))
-            odds = self._odds(frame, task, choices)
+            odds = self.odds(frame, task, choices)
             sums = [total + mine - usual for total, mine, usual in zip(sums, odds, habit, strict=True)]
         return max(range(len(choices)), key=lambda index: sums[index])
 
     def _habit(self, frame: Frame, choices: tuple[str, ...]) -> list[float]:
         known = self._server.habits
         if (frame, choices) not in known:
-            odds = [self._odds(frame, text, choices) for text in NOTHING_SAID]
+            odds = [self.odds(frame, text, choices) for text in NOTHING_SAID]
             known[frame, choices] = [sum(column) / len(column) for column in zip(*odds, strict=True)]
         return known[frame, choices]
 
-    def _odds(self, frame: Frame, task: str, choices: Sequence[str]) -> list[float]:
+    def odds(self, frame: Frame, task: str, choices: Sequence[str]) -> list[float]:
         """The log-likelihood of each choice among them all."""
         at = self._place(frame, f" {task}{frame.after}")
         seen: dict[tuple[int, ...], dict[int, float]] = {}
@@ -163,4 +164,5 @@ class Scorer:
                 return msgspec.json.decode(read, type=kind)
         except (OSError, HTTPException, msgspec.DecodeError) as error:
             raise Unanswered(str(error)) from error
-        raise Unanswered(read[:200].decode(errors="replace"), answer.status)
+        told = re.search(rb'"message":"([^"]*)"', read)
+        raise Unanswered((told[1] if told else read[:200]).decode(errors="replace"), answer.status)
