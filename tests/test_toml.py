@@ -135,6 +135,14 @@ def test_the_line_of_a_key_is_found_whatever_stands_around_it(seed: int) -> None
     assert {path: toml.line(*path) for path in wanted} == wanted
 
 
+def test_lines_may_end_as_on_windows() -> None:
+    toml = Toml(TEXT.replace("\n", "\r\n"), "x.toml")
+    assert toml.values == Toml(TEXT, "x.toml").values
+    assert (toml.line("limits", "turns"), toml.line_within("tools", at=1)) == (19, 11)
+    with pytest.raises(SetupError, match=r"x\.toml:2: this is not TOML"):
+        Toml("a = 1\r\nb = What\r\n", "x.toml")
+
+
 def test_fractions_are_exact() -> None:
     values: dict[str, Any] = Toml("a = 1.10", "x.toml").values
     assert values == {"a": Decimal("1.10")}

@@ -41,10 +41,10 @@ class Toml:
 
     def __init__(self, text: str, file: str, first: int = 1) -> None:
         self.file = file
-        self.text = text
+        self.text = text.replace("\r\n", "\n")
         self._first = first
         try:
-            self.values: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
+            self.values: dict[str, Any] = tomllib.loads(self.text, parse_float=Decimal)
         except tomllib.TOMLDecodeError as error:
             raise self._broken(str(error)) from error
 
