@@ -146,8 +146,8 @@ class RequestFailed(Event, frozen=True, tag="request_failed"):
 class Replied(Event, frozen=True, tag="replied"):
     """The model answered. ``wire`` is the message as it goes back in later requests.
 
-    ``finish`` is the provider's word for why the reply ended. ``model`` and ``provider`` are who answered, ``generation``
-    is the id under which they know the reply, ``refusal`` why the model declined.
+    ``finish`` is the provider's word for why the reply ended. ``model`` and ``provider`` are who answered,
+    ``generation`` is the id under which they know the reply, ``refusal`` why the model declined.
     """
 
     number: int

@@ -36,7 +36,8 @@ PULL = "Fetch them (93 MB, once): outrider local pull"
 LIMITS = (
     "The embedded model is very small (135 million parameters): it does sums with a calculator, copies fields out of "
     "short texts and chooses between two tools; of labels for moods it gets three in four right. It cannot chat, "
-    "summarise or choose among many tools. A larger one: local:/path/to/model.gguf"
+    "summarise or choose among many tools. A larger GGUF is one flag away: "
+    "--model local:/path/to/model.gguf"
 )
 """What to expect of the embedded model, for people."""
 
