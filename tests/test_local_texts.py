@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from outrider.local import constrain, texts
+from outrider.local import constrain, steps, texts
 from outrider.local.asked import Asked, Done
 from outrider.local.sums import sums
 
@@ -106,3 +106,20 @@ def test_a_schema_keeps_its_types_and_is_bound_to_the_texts() -> None:
     assert "Ann" in fields["names"]["items"]["enum"]
     assert fields["day"] == {"type": "string", "format": "date"}
     assert fields["from"] == {"enum": ["USD"]}
+
+
+def test_a_number_of_which_the_texts_say_nothing_is_the_default() -> None:
+    fields = {"line": {"type": "integer", "default": 1}, "pieces": {"type": "integer"}}
+    asked = Asked("Read notes.txt.", (), 0, (), None)
+    narrowed = constrain.narrow({"type": "object", "properties": fields}, constrain.source(asked))["properties"]
+    assert narrowed == {"line": {"enum": [1]}, "pieces": {"type": "integer"}}
+
+
+def test_a_label_is_judged_by_what_a_tool_brought() -> None:
+    form = {"type": "object", "properties": {"mood": {"enum": ["positive", "negative"]}}}
+    found = steps.answer(Asked("Read a.txt.", (Done("read_file", "{}", "Cold soup,\nbroken door."),), 1, (), form))
+    assert isinstance(found, steps.Form)
+    assert found.told == "Cold soup, broken door."
+    alone = steps.answer(Asked("Cold soup.", (), 0, (), form))
+    assert isinstance(alone, steps.Form)
+    assert alone.told == "Cold soup."

@@ -67,7 +67,8 @@ def narrow(schema: Schema, given: Source) -> Schema:
             return {"enum": list(given.phrases)} if given.phrases else {"maxLength": OPEN_TEXT} | schema
         case "number" | "integer" as kind if "const" not in schema:
             fitting = [n for n in given.numbers if _fits(n, kind, schema)]
-            return {"enum": fitting} if fitting else schema
+            unsaid = {"enum": [schema["default"]]} if "default" in schema else schema
+            return {"enum": fitting} if fitting else unsaid
         case _:
             return schema | {"anyOf": _choices(schema["anyOf"], given)} if "anyOf" in schema else schema
 

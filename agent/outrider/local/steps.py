@@ -56,11 +56,12 @@ class Blank(Struct, frozen=True):
 
 
 class Form(Struct, frozen=True):
-    """An object whose fields can only be certain things."""
+    """An object whose fields can only be certain things. ``told`` is the text by which labels are judged."""
 
     frame: Frame
     task: str
     blanks: tuple[Blank, ...]
+    told: str
 
     def fill(self, scorer: Scorer) -> str:
         """The object as JSON, field by field; the model is not asked where nothing is left to choose."""
@@ -72,7 +73,7 @@ class Form(Struct, frozen=True):
             if len(choices) == 1:
                 written += choices[0]
             elif blank.frames:
-                written += choices[scorer.judge(blank.frames, self.task, blank.words)]
+                written += choices[scorer.judge(blank.frames, self.told, blank.words)]
             else:
                 written += scorer.likeliest(self.frame, self.task, written, choices)
         return written.strip()
@@ -126,7 +127,8 @@ def _form_or_step(prompt: str, slots: dict[str, Any], schema: Schema, asked: Ask
     if not fields or not all(choices.values()):
         return Step(say(prompt, task=asked.task, **slots), narrowed)
     blanks = [_blank(name, choices[name], is_judged(fields[name], choices[name])) for name in fields]
-    return Form(_frame(prompt, **slots), asked.task, tuple(blanks))
+    told = " ".join(" ".join(done.result for done in asked.done).split())  # a task such as "read x.txt" has no mood
+    return Form(_frame(prompt, **slots), asked.task, tuple(blanks), told or asked.task)
 
 
 def _blank(name: str, choices: Sequence[Any], judged: bool) -> Blank:
