@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,28 +28,39 @@ def local_model(missing: Callable[[str], NoReturn]) -> None:
         missing("the local model's weights are not here: outrider local pull")
 
 
-def run(example: Path, folder: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, str(example), "local"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=WATCHDOG,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
+Run = Callable[[Path], str]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """What an example prints, run once in a folder of its own."""
+
+    @cache
+    def printed(example: Path) -> str:
+        folder = tmp_path_factory.mktemp(example.stem)
+        done = subprocess.run(
+            [sys.executable, str(example), "local"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=WATCHDOG,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        assert [path.name for path in folder.iterdir()] == [".outrider"]
+        return done.stdout
+
+    return printed
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_example_says_how_to_run_it_is_short_and_runs(example: Path, tmp_path: Path) -> None:
+def test_example_says_how_to_run_it_is_short_and_runs(example: Path, run: Run) -> None:
     source = example.read_text()
     assert source.startswith("# ")
     assert example.name in source.partition("\n")[0]
     assert source.count("\n") < 60
-    assert run(example, tmp_path).strip()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".outrider"]
+    assert run(example).strip()
 
 
 def test_the_readme_shows_the_first_example() -> None:
@@ -56,14 +68,34 @@ def test_the_readme_shows_the_first_example() -> None:
     assert EXAMPLES[0].read_text().endswith("\n" + shown)
 
 
-def test_extraction_gives_the_fields_of_both_texts(tmp_path: Path) -> None:
-    printed = run(EXAMPLES[1], tmp_path)
+def test_extraction_gives_the_fields_of_both_texts(run: Run) -> None:
+    printed = run(EXAMPLES[1])
     lines = [line.split("   (")[0] for line in printed.splitlines()]
     assert lines == ["Harbor Supplies | INV-2041 | 1250.40 EUR", "Northwind Paper | NP-77 | 89.90 USD"]
 
 
-def test_the_embedded_example_answers_one_user_and_lets_the_other_go(tmp_path: Path) -> None:
-    printed = run(EXAMPLES[2], tmp_path)
+def test_the_embedded_example_answers_one_user_and_lets_the_other_go(run: Run) -> None:
+    printed = run(EXAMPLES[2])
     ends = {line[1:4]: line.split()[1] for line in printed.splitlines() if " · outrider show " in line}
     assert ends == {"ann": "finished", "ben": "paused"}
     assert "[ann] has the result" in printed
+
+
+def test_the_research_is_answered_by_what_was_found(run: Run) -> None:
+    lines = run(EXAMPLES[3]).splitlines()
+    assert lines[:-1] == [
+        "How tall is the lighthouse at Orrin Point, in metres? 41.5",
+        "  says so: https://almanac.example/lights/orrin-point",
+        "  does not: https://visit.example/orrin-point",
+        "  says so: https://news.example/orrin-point-painted",
+    ]
+
+
+def test_the_report_has_a_row_for_each_file(run: Run) -> None:
+    _, *rows, last = run(EXAMPLES[4]).splitlines()
+    assert [row.split() for row in rows] == [
+        ["harbor.txt", "Turin", "5", "July", "positive"],
+        ["mill.txt", "Leeds", "9", "August", "negative"],
+        ["station.txt", "Porto", "2", "September", "positive"],
+    ]
+    assert last == "in all $0.0000"
