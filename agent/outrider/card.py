@@ -15,7 +15,10 @@ MOST = 10_000
 MOST_MESSAGES = 100
 """Messages shown of a conversation: the first and the last of them."""
 
-_BOX = "margin:4px 0;border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:8px 12px;max-width:60em;font-size:13px"
+_BOX = (
+    "margin:4px 0;border:1px solid rgba(128,128,128,.4);border-radius:6px;padding:8px 12px;max-width:60em;"
+    "font-size:13px"
+)
 _TEXT = (
     "white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow:auto;margin:4px 0;padding:6px 8px;"
     "background:rgba(128,128,128,.12);border-radius:4px;color:inherit;font:12px/1.4 ui-monospace,monospace"
