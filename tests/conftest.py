@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 
 from outrider.journal.sqlite import SQLiteJournal
+from outrider.testing.fake import FakeOpenRouter
+from shell import Say, Shell, say_here
 
 settings.register_profile("house", deadline=None)  # no test fails because the machine is slow
 settings.load_profile("house")
@@ -47,3 +49,22 @@ def journal(home: Path) -> Iterator[SQLiteJournal]:
     journal = SQLiteJournal(home)
     yield journal
     asyncio.run(journal.close())
+
+
+@pytest.fixture
+def server() -> Iterator[FakeOpenRouter]:
+    """A server in the place of OpenRouter, with nothing to say yet."""
+    with FakeOpenRouter() as server:
+        yield server
+
+
+@pytest.fixture
+def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
+    """The command line as processes, which ask that server."""
+    return Shell(tmp_path, server)
+
+
+@pytest.fixture
+def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """The command line inside this process."""
+    return say_here(tmp_path, monkeypatch, capsys)

@@ -5,26 +5,12 @@ import re
 import shlex
 import signal
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from outrider.errors import OUTCOMES
-from outrider.testing.fake import FakeOpenRouter, FakeReply
+from outrider.testing.fake import FakeReply
 from shell import FORECAST, PATIENCE, Shell, end, pay_call, weather_call
-
-
-@pytest.fixture
-def server() -> Iterator[FakeOpenRouter]:
-    with FakeOpenRouter() as server:
-        yield server
-
-
-@pytest.fixture
-def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
-    return Shell(tmp_path, server)
-
 
 # ------------------------------------------------------------------------------------------------ answers
 

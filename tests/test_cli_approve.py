@@ -15,12 +15,7 @@ from outrider.journal.sqlite import SQLiteJournal, SQLiteLog
 from outrider.policy import allow_all, ask_before
 from outrider.result import Result
 from outrider.testing.scripted import Calls, ScriptedModel
-from shell import Say, say_here
-
-
-@pytest.fixture
-def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
-    return say_here(tmp_path, monkeypatch, capsys)
+from shell import Say
 
 
 @tool

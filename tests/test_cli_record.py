@@ -4,7 +4,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -16,20 +15,8 @@ from outrider.local import weights
 from outrider.messages import Effect, Limits, Usage
 from outrider.policy import Proposed
 from outrider.state import State
-from outrider.testing.fake import FakeOpenRouter, FakeReply
-from shell import FORECAST, PATIENCE, ROOT, Say, Shell, end, say_here, weather_call
-
-
-@pytest.fixture
-def server() -> Iterator[FakeOpenRouter]:
-    with FakeOpenRouter() as server:
-        yield server
-
-
-@pytest.fixture
-def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
-    return Shell(tmp_path, server)
-
+from outrider.testing.fake import FakeReply
+from shell import FORECAST, PATIENCE, ROOT, Say, Shell, end, weather_call
 
 # ---------------------------------------------------------------------------------------------- the record
 
@@ -98,11 +85,6 @@ def test_a_stdout_closed_by_the_shell_is_one_line_and_nothing_is_begun(outrider:
         1, "outrider: stdout is closed\n  To throw the answer away: > /dev/null\n"
     )  # fmt: skip
     assert not outrider.server.requests
-
-
-@pytest.fixture
-def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
-    return say_here(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(

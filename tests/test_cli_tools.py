@@ -10,9 +10,7 @@ from time import monotonic, sleep
 import pytest
 
 from outrider.testing.fake import FakeOpenRouter, FakeReply
-from shell import PATIENCE, Say, Shell, end, say_here
-
-say = pytest.fixture(say_here)
+from shell import PATIENCE, Say, Shell, end
 
 OWN = '''
 import os, time

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -132,12 +132,6 @@ def check_parts(page: list[Step], missing: Missing) -> None:
             missing(f"{program} is not installed")
     if re.search(r"-m local\b|[\"=]local\b", text) and not weights.embedded_path().is_file():
         missing("the local model's weights are not here: outrider local pull")
-
-
-@pytest.fixture
-def server() -> Iterator[FakeOpenRouter]:
-    with FakeOpenRouter() as server:
-        yield server
 
 
 @pytest.fixture

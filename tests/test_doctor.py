@@ -1,28 +1,21 @@
 """``outrider doctor``: what works here, as a process of its own against a server on loopback."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from outrider.local import LIMITS, weights
-from outrider.testing.fake import FakeOpenRouter, FakeReply
+from outrider.testing.fake import FakeReply
 from shell import Shell
 
 
 @pytest.fixture
-def server() -> Iterator[FakeOpenRouter]:
-    with FakeOpenRouter() as server:
-        yield server
-
-
-@pytest.fixture
-def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
-    shell = Shell(tmp_path, server)
-    shell.env["OUTRIDER_CACHE"] = str(tmp_path / "cache")  # the embedded model is not here
-    return shell
+def outrider(outrider: Shell, tmp_path: Path) -> Shell:
+    outrider.env["OUTRIDER_CACHE"] = str(tmp_path / "cache")  # the embedded model is not here
+    return outrider
 
 
 def key_page(**data: Any) -> FakeReply:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -15,7 +14,7 @@ from hypothesis import given
 
 from outrider import events as e
 from outrider.journal import database
-from outrider.testing.fake import FakeOpenRouter, FakeReply
+from outrider.testing.fake import FakeReply
 from published import SCHEMAS, Json, events_page
 from random_events import events
 from shell import FORECAST, ROOT, Done, Shell, pay_call, weather_call
@@ -89,17 +88,6 @@ def test_the_page_tells_every_column(outrider: Shell) -> None:
 
 
 # ----------------------------------------------------------------------------------------- and what is said
-
-
-@pytest.fixture
-def server() -> Iterator[FakeOpenRouter]:
-    with FakeOpenRouter() as server:
-        yield server
-
-
-@pytest.fixture
-def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
-    return Shell(tmp_path, server)
 
 
 @given(events)

@@ -2,13 +2,12 @@
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from outrider.testing.fake import FakeOpenRouter, FakeReply
-from shell import FORECAST, Say, Shell, pay_call, say_here, weather_call
+from outrider.testing.fake import FakeReply
+from shell import FORECAST, Say, Shell, pay_call, weather_call
 
 NIGHTLY = """\
 task = \"\"\"
@@ -43,13 +42,7 @@ SCHEMA = {
 
 
 @pytest.fixture
-def server() -> Iterator[FakeOpenRouter]:
-    with FakeOpenRouter() as server:
-        yield server
-
-
-@pytest.fixture
-def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
+def outrider(outrider: Shell, tmp_path: Path) -> Shell:
     """A shell in one folder; the task file, and what it names, in another."""
     jobs = tmp_path / "jobs"
     jobs.mkdir()
@@ -57,7 +50,7 @@ def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
     (jobs / "notes.txt").write_text("{{ day }} was cold.")
     (jobs / "forecast.json").write_text(json.dumps(SCHEMA))
     (jobs / "tools_here.py").write_text('def look() -> str:\n    """Look."""\n    return "seen"\n')
-    return Shell(tmp_path, server)
+    return outrider
 
 
 def asked(outrider: Shell, number: int = -1) -> list[str]:
@@ -206,11 +199,6 @@ def test_a_prompt_file_is_the_task_or_holds_it(outrider: Shell) -> None:
 
 
 # ------------------------------------------------------------------------------------------- mistakes
-
-
-@pytest.fixture
-def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
-    return say_here(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from outrider.testing.fake import FakeOpenRouter, FakeReply
+from outrider.testing.fake import FakeReply
 from shell import START, Shell, pay_call, weather_call
 from typist import Glass, Typist
 
@@ -39,16 +38,9 @@ NOW = {
 
 
 @pytest.fixture
-def server() -> Iterator[FakeOpenRouter]:
-    with FakeOpenRouter() as server:
-        yield server
-
-
-@pytest.fixture
-def outrider(tmp_path: Path, server: FakeOpenRouter) -> Shell:
-    shell = Shell(tmp_path, server)
-    (shell.work / "talking.py").write_text(TALK)
-    return shell
+def outrider(outrider: Shell) -> Shell:
+    (outrider.work / "talking.py").write_text(TALK)
+    return outrider
 
 
 Terminal = Callable[..., Typist]
