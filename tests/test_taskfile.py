@@ -222,7 +222,7 @@ def test_a_prompt_file_is_the_task_or_holds_it(outrider: Shell) -> None:
         ('task = "x"\ntools = [\n  "calculator",\n  "calcluator",\n]', "4: there is no installed tool 'calcluator'\n"),
         ('task = "x"\ntools = [\n  "calculator",\n  3,\n]', "4: a tool is 3\n"),
         ('task = "x"\ntools = ["own_toosl:look"]', "2: there is no module 'own_toosl' in "),
-        ('task = "x"\ntools = ["own_tools:lok"]', "2: own_tools has no 'lok'\n  Did you mean look?"),
+        ('task = "x"\ntools = ["tools_of_task:lok"]', "2: tools_of_task has no 'lok'\n  Did you mean look?"),
         ('task = "x"\ntools = ["calculator", "calculator"]', "2: two tools are named calculator\n"),
         ('task = "x"\n\noutput = "nope.json"', "3: nope.json cannot be read: No such file"),
         ('task = "x"\noutput = "broken.json"', "2: broken.json holds no JSON object"),
@@ -250,7 +250,7 @@ def test_a_prompt_file_is_the_task_or_holds_it(outrider: Shell) -> None:
 )  # fmt: skip
 def test_what_is_wrong_in_a_task_file_is_named_with_its_line(say: Say, tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "x.toml").write_text(text)
-    (tmp_path / "own_tools.py").write_text('def look() -> str:\n    """Look."""\n    return ""\n')
+    (tmp_path / "tools_of_task.py").write_text('def look() -> str:\n    """Look."""\n    return ""\n')
     (tmp_path / "ask.md").write_text("+++\ninstructions = 'x'\n+++\nHi")
     (tmp_path / "notes.txt").write_text("Hi")
     (tmp_path / "broken.json").write_text("[1")
