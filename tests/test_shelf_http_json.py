@@ -1,6 +1,7 @@
 """Reading JSON from the web, against a real server on loopback; addresses that are not public are refused."""
 
 import contextlib
+import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -40,6 +41,10 @@ async def endless(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def packed(request: web.Request) -> web.Response:
+    return web.Response(body=gzip.compress(b"0" * 50_000_000), headers={"Content-Encoding": "gzip"})
+
+
 async def on(request: web.Request) -> web.Response:
     steps = int(request.match_info["steps"])
     raise web.HTTPFound(f"/on/{steps - 1}" if steps else "/bells")
@@ -54,6 +59,7 @@ async def base() -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/bells", bells)
     app.router.add_get("/endless", endless)
+    app.router.add_get("/packed", packed)
     app.router.add_get("/on/{steps}", on)
     app.router.add_get("/to", to)
     app.router.add_get("/page", json_of("<html>\n<b>Hello</b></html>"))
@@ -110,6 +116,7 @@ async def test_a_large_document_is_cut_and_says_what_to_point_at(base: str) -> N
         ("/page", "This is no JSON. It begins: '<html> <b>Hello</b></html>'"),
         ("/nan", "This is no JSON."),
         ("/deep", "This is no JSON. It begins: '[[["),
+        ("/packed", "The document is too large: at most 1000000 bytes are read."),
         ("/endless", "The document is too large: at most 1000000 bytes are read."),
         ("/broken", "The server answered 404 Not Found: No such bell [31m!!"),
         ("/endless?status=503", "The server answered 503 Service Unavailable: "),
