@@ -191,7 +191,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "In Python": [
         Case(
-            title="There is no key",
+            title="No key, in a script",
             typed="unset OPENROUTER_API_KEY; python hello.py",
             code=1,
             files={"hello.py": 'from outrider import Agent\n\nprint(Agent().run_sync("Hi").output)\n'},

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from msgspec import Struct
 
 from error_cases import CASES, KEY, Case
 from outrider.errors import JournalError, NoOutput
@@ -49,7 +50,16 @@ if sys.platform == "linux":  # permissions of files hold for root, too: PR_CAPBS
 os.execvp(sys.argv[1], sys.argv[1:])
 """
 
-Told = dict[str, Future[str]]
+
+class Shown(Struct, frozen=True):
+    """What the page says of a case: what happened, what to do, and the whole section."""
+
+    what: str
+    todo: str
+    section: str
+
+
+Told = dict[str, Future[Shown]]
 
 
 class Desk:
@@ -106,7 +116,7 @@ def old_python() -> str:
 OLD = {"python3.8": old_python()}
 
 
-def done(case: Case, folder: Path) -> str:
+def done(case: Case, folder: Path) -> Shown:
     """What the page says of a case, after doing it. Raises AssertionError unless it is one line and what to do."""
     with FakeOpenRouter(case.replies) as server:
         desk = Desk(folder, server, case)
@@ -115,23 +125,25 @@ def done(case: Case, folder: Path) -> str:
         code, text = desk.type(case.typed)
     assert code == case.code, text
     assert ("Traceback" in text) == bool(case.ends), text
-    check(case, text.splitlines())
-    return section(case, text)
+    what, todo = pair(case, text.splitlines())
+    return Shown(what.removeprefix("outrider: "), todo.strip(), section(case, text))
 
 
-def check(case: Case, lines: list[str]) -> None:
-    """Raises AssertionError unless there is a line on what happened and one on what to do."""
+def pair(case: Case, lines: list[str]) -> tuple[str, str]:
+    """The line on what happened and the one on what to do. Raises AssertionError where one of them is missing."""
     if case.ends:
-        assert re.match(r"\w[\w.]*: \S", lines[-2]), lines
+        at = len(lines) - 2
+        assert re.match(r"\w[\w.]*: \S", lines[at]), lines
         assert re.match(r"\S.*\S", lines[-1]), lines
     elif case.code == 5:
         at = next(number for number, line in enumerate(lines) if re.match(r"request \d+ failed: |provider: ", line))
         assert re.match(r"  \S", lines[at + 1]), lines
         assert any(line.startswith("to go on: outrider resume RUN") for line in lines), lines
     else:
-        told = next(number for number, line in enumerate(lines) if re.match(r"outrider: [^A-Z]", line))
-        assert re.match(r"  \S", lines[told + 1]), lines
-        assert len(lines) == told + 2 or case.more, lines
+        at = next(number for number, line in enumerate(lines) if re.match(r"outrider: [^A-Z]", line))
+        assert re.match(r"  \S", lines[at + 1]), lines
+        assert len(lines) == at + 2 or case.more, lines
+    return lines[at], lines[at + 1]
 
 
 def section(case: Case, text: str) -> str:
@@ -143,6 +155,17 @@ def section(case: Case, text: str) -> str:
             parts += [f"`{name}`:", f"```text\n{content.strip()}\n```"]
     parts += ["```text\n" + "\n".join([f"$ {case.typed}", *shown]) + "\n```", f"Exit code {case.code}.\n"]
     return "\n\n".join(parts)
+
+
+def table(told: Told) -> str:
+    """All cases at a glance: the two lines of each, with a link to the whole of it."""
+    rows = ["| | what happened | what to do | exit |", "|---|---|---|---|"]
+    for name, case in NAMED.items():
+        shown = told[name].result()
+        anchor = re.sub(r"[^\w -]", "", case.title.lower()).replace(" ", "-")
+        cells = [text.replace("|", "\\|") for text in (shown.what, shown.todo)]
+        rows.append(f"| [{case.title}](#{anchor}) | {cells[0]} | {cells[1]} | {case.code} |")
+    return "\n".join([*rows, ""])
 
 
 @pytest.fixture(scope="module")
@@ -157,13 +180,13 @@ def told(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[str], NoRe
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_mistake_is_a_line_and_what_to_do(name: str, told: Told) -> None:
-    assert told[name].result()
+    assert told[name].result().todo
 
 
 def test_the_page_shows_what_is_printed(told: Told) -> None:
-    parts = [HEAD]
+    parts = [HEAD, table(told)]
     for group, cases in CASES.items():
-        parts += [f"## {group}\n", *(told[f"{group}: {case.title}"].result() for case in cases)]
+        parts += [f"## {group}\n", *(told[f"{group}: {case.title}"].result().section for case in cases)]
     page = "\n".join(parts)
     if os.environ.get("OUTRIDER_WRITE") == "1":
         PAGE.write_text(page, encoding="utf-8")
