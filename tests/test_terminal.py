@@ -189,6 +189,8 @@ def test_yes_and_the_run_goes_on(outrider: Shell, terminal: Terminal) -> None:
     assert "  'perhaps' is no answer here" in lines
     assert "pay needs consent: its effect is write" in lines
     assert '    "amount": 3' in lines
+    assert "  pay allowed by cli" in lines
+    assert not any("waits for consent" in line for line in lines)  # it is asked, and need not be said as well
     assert "  pay -> paid 3" in lines
     assert "Paid." in lines
     assert not [line for line in lines if line.startswith("paused")]

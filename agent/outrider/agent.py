@@ -221,30 +221,35 @@ class Agent(Generic[Deps, Out]):
 
     # ------------------------------------------------------------------------------------ a person's word
 
-    async def approve(self, run: str, call: str, *, arguments: dict[str, Any] | None = None) -> None:
+    async def approve(self, run: str, call: str, *, arguments: dict[str, Any] | None = None, by: str = "api") -> None:
         """Consent to a call that waits, with other arguments if given. The run goes on when it is resumed.
 
-        Raises SetupError when the call does not wait for consent, or the arguments do not fit its tool.
+        ``by`` is who says so, for the record. Raises SetupError when the call does not wait for consent, or the
+        arguments do not fit its tool.
         """
-        await self._answer(run, call, True, arguments, "")
+        await self._answer(run, call, True, arguments, "", by)
 
-    async def deny(self, run: str, call: str, reason: str = "") -> None:
+    async def deny(self, run: str, call: str, reason: str = "", *, by: str = "api") -> None:
         """Refuse a call that waits; the model is told the reason."""
-        await self._answer(run, call, False, None, reason)
+        await self._answer(run, call, False, None, reason, by)
 
-    async def settle(self, run: str, call: str, result: str | None = None) -> None:
+    async def settle(self, run: str, call: str, result: str | None = None, *, by: str = "api") -> None:
         """Say what became of a call in doubt: its result, or None to run it again.
 
         Raises SetupError when the call is not in doubt.
         """
         check_text("the result", result or "")
+        check_text("by", by)
         doubt = doubt_about(State.fold(await self.journal.read(run)), call)
-        await self.journal.tell(run, self._masking.command(c.Settle("api", call, doubt, result)))
+        await self.journal.tell(run, self._masking.command(c.Settle(by, call, doubt, result)))
 
-    async def _answer(self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str) -> None:
+    async def _answer(
+        self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str, by: str
+    ) -> None:
         check_text("the reason", reason)
+        check_text("by", by)
         state = State.fold(await self.journal.read(run))
-        answer = answer_to(state, call, allowed, edited, reason, "api")
+        answer = answer_to(state, call, allowed, edited, reason, by)
         tools = [tool for tool in self.tools if tool.wire_name == answer.tool]
         if answer.edited and tools and isinstance(checked := tools[0].check(answer.edited), BadArguments):
             raise SetupError(f"the arguments do not fit: {'; '.join(checked.problems)}", "Nothing was answered.")

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from outrider import commands as c
 from outrider import events as e
-from outrider.cli.record import is_live, read_run, with_journal
+from outrider.cli.record import BY, is_live, read_run, with_journal
 from outrider.cli.shape import shape
 from outrider.cli.text import fitted, note, out
 from outrider.errors import SetupError, did_you_mean
@@ -22,8 +22,6 @@ from outrider.observe.line import Line, toned
 from outrider.observe.story import pretty
 from outrider.observe.terminal import result_text, short
 from outrider.state import Call, State
-
-BY = "cli"
 
 Word = e.ApprovalGiven | e.ToolSettled
 

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from outrider.agent import Agent
+from outrider.cli.record import BY
 from outrider.cli.shape import difference, fields, pretty, shape
 from outrider.cli.text import tell
 from outrider.errors import SetupError
@@ -63,10 +64,10 @@ async def _consent(agent: Agent[None, Any], run: str, call: Call, why: str) -> N
     while True:
         match _read(f"allow {'it' if edited is None else 'yours'}? [y]es [n]o [e]dit, Enter: later > "):
             case "y" | "yes":
-                if await _noted(agent.approve(run, call.call.id, arguments=edited)):
+                if await _noted(agent.approve(run, call.call.id, arguments=edited, by=BY)):
                     return
             case "n" | "no":
-                if await _noted(agent.deny(run, call.call.id, _read("the reason, for the model (or Enter) > "))):
+                if await _noted(agent.deny(run, call.call.id, _read("the reason, for the model (or Enter) > "), by=BY)):
                     return
             case "e" | "edit":
                 draft, edited = _edited(draft, given)
@@ -103,10 +104,10 @@ async def _doubt(agent: Agent[None, Any], run: str, call: Call, why: str) -> Non
     while True:
         match _read("what became of it? [a]gain: run it, [r]esult: it had one, Enter: later > "):
             case "a" | "again":
-                if await _noted(agent.settle(run, call.call.id)):
+                if await _noted(agent.settle(run, call.call.id, by=BY)):
                     return
             case "r" | "result":
-                if await _noted(agent.settle(run, call.call.id, _read("its result, for the model > "))):
+                if await _noted(agent.settle(run, call.call.id, _read("its result, for the model > "), by=BY)):
                     return
             case "" | "s":
                 raise Left

@@ -8,6 +8,8 @@ from outrider.errors import RunNotFound
 from outrider.events import Entry
 from outrider.journal import Journal
 
+BY = "cli"
+"""Who gives a person's word here, as the record has it."""
 LAST = "last"
 MANY = 1_000_000  # more runs than a journal holds
 

@@ -59,7 +59,9 @@ class Screen:
         """Show an entry; ``before`` is the state without it."""
         if isinstance(entry.event, e.Replied):
             self.say(*toned(_said(entry.event), "wrap"))
-        if self._answers and isinstance(entry.event, e.RunPaused) and entry.event.reason in ("approval", "doubt"):
+        event = entry.event
+        paused = isinstance(event, e.RunPaused) and event.reason in ("approval", "doubt")
+        if self._answers and (paused or isinstance(event, e.ApprovalAsked)):
             return  # the question comes next
         self.say(*told(entry, before, most=1000))  # cut to the width when they are drawn
 
