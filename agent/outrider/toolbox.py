@@ -5,6 +5,7 @@ short message to the model and a full one in the record; never in the end of the
 """
 
 import asyncio
+import os
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
@@ -27,6 +28,7 @@ Record = Callable[[e.Durable], Awaitable[None]]
 MOST_ATTEMPTS = 5
 """How often a repeatable call is begun in all, so that one that kills its process does not do so for ever."""
 
+_OURS = os.path.dirname(__file__) + os.sep
 GRACE_SECONDS = 1.0
 """How long a cancelled tool may take to clean up before the run goes on without it."""
 
@@ -187,19 +189,19 @@ class Toolbox:
         try:
             value = await self._call(call, limit, record)
             finished = _result(call, call.tool.render(value))
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             if (task := asyncio.current_task()) and task.cancelling():
                 raise
-            finished = _failure(call, "CancelledError", traceback.format_exc())
+            finished = _failure(call, "CancelledError", _traceback(error))
         except ToolError as error:
-            finished = _result(call, str(error), ok=False, error=traceback.format_exc())
+            finished = _result(call, str(error), ok=False, error=_traceback(error))
         except GeneratorExit:
             raise  # not of the tool: its task is thrown away
         except BaseException as error:  # noqa: BLE001 - whatever a tool raises is told to the model
             if limit.expired():
                 await record(_doubt(_named(call), call.intent, call.tool, "timeout"))
                 return
-            finished = _failure(call, type(error).__name__, traceback.format_exc())
+            finished = _failure(call, type(error).__name__, _traceback(error))
         await record(finished)
 
     async def _call(self, call: Ready, limit: asyncio.Timeout, record: Record) -> Any:
@@ -227,10 +229,18 @@ class Toolbox:
         try:
             finished = _result(call, call.tool.render(done.result()))
         except BaseException as error:  # noqa: BLE001 - as in _run_one: it belongs into the record
-            finished = _failure(call, type(error).__name__, traceback.format_exc())
+            finished = _failure(call, type(error).__name__, _traceback(error))
         task = asyncio.ensure_future(_swallow(record(msgspec.structs.replace(finished, late=True))))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback as the tool's author wants it: it begins in the tool, not in what called it."""
+    place = error.__traceback__
+    while place and place.tb_next and place.tb_frame.f_code.co_filename.startswith(_OURS):
+        place = place.tb_next
+    return "".join(traceback.format_exception(type(error), error, place))
 
 
 async def _swallow(work: Awaitable[None]) -> None:

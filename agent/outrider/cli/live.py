@@ -236,7 +236,8 @@ def _explain(result: Result[Any], resume: str, quiet: bool) -> None:
     unrecorded = result.problem is not None and not result.state.over
     said: list[Line] = []
     if quiet or unrecorded:  # otherwise the last of the progress has said it
-        said.append(Line(f"{result.outcome}: {result.detail}", tone_of(result.outcome), "wrap"))
+        detail = result.detail.removeprefix(f"{result.outcome} ")
+        said.append(Line(f"{result.outcome}: {detail}", tone_of(result.outcome), "wrap"))
     if isinstance(result.problem, OutriderError) and result.problem.hint:
         said.append(Line(f"  {result.problem.hint}", fit="keep"))
     if result.state.hint and (quiet or result.outcome == "limit"):

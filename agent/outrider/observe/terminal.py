@@ -133,6 +133,8 @@ def _tool_finished(event: e.ToolFinished, before: State, most: int) -> Lines:
     cut = f" ({event.cut} characters cut)" if event.cut else ""
     text = f"  {call_name(event.call, before)}{how} -> {short(result_text(event.wire), most)}{cut}"
     yield Line(text, "plain" if event.ok else "bad")
+    if not event.ok and (error := event.error.strip().rpartition("\n")[2]) and result_text(event.wire) not in error:
+        yield Line(f"    {short(error, most)}", "bad")
 
 
 def _tool_in_doubt(event: e.ToolInDoubt, before: State, most: int) -> Lines:
