@@ -17,6 +17,7 @@ from outrider_prompts import say
 
 MAX_TOKENS = 256
 ONE_LINE = r'root ::= " "? [^ \n] [^\n]{0,200} "\n"'
+NO_NUMBERS = r'root ::= " "? [^ 0-9\n] [^0-9\n]{0,200} "\n"'
 _TASK = "\x00"
 
 
@@ -150,8 +151,8 @@ def _frame(prompt: str, **slots: Any) -> Frame:
 def _sentence(results: list[str]) -> str:
     """The grammar of a line whose numbers are those of the results."""
     known = dict.fromkeys(number for result in results for number in written_numbers(result))
-    if not known:
-        return ONE_LINE
+    if not known:  # then none is made up either
+        return NO_NUMBERS
     number = " | ".join(f'"{text}"' for text in known)
     line = r'" "? [^ 0-9\n] text{0,160} (number text{1,160}){0,3} "\n"'
     return f"root ::= {line}\ntext ::= [^0-9\\n]\nnumber ::= {number}"
