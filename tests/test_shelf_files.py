@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from outrider import Tool, ToolError
+from outrider import SetupError, Tool, ToolError
 from outrider_tools import files
 from outrider_tools.files import file_tools
 
@@ -159,3 +159,10 @@ def test_names_that_would_break_a_line_are_quoted(root: Path) -> None:
 def test_a_missing_root_is_said(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="cannot be read: No such file"):
         reader(tmp_path / "gone", "list_files")()
+
+
+def test_the_whole_disk_is_read_only_where_somebody_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    with pytest.raises(SetupError, match="the current folder is /"):
+        file_tools()
+    assert len(file_tools("/")) == 3

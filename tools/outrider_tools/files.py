@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from outrider import Tool, ToolError, tool
+from outrider import SetupError, Tool, ToolError, tool
 
 MAX_BYTES = 5_000_000
 """Largest file that is read or searched."""
@@ -33,8 +33,13 @@ def file_tools(root: str | Path = ".", *, hidden: bool = False) -> list[Tool[...
     """Three read-only tools over the files under ``root``: list_files, read_file and search_files.
 
     ``hidden`` opens files and folders whose name begins with a dot. The root is resolved at each call, so it
-    need not exist yet and may be a link.
+    need not exist yet and may be a link. Raises SetupError where the root is not given and the current folder is
+    that of the whole disk, as it is under cron.
     """
+    if root == "." and Path.cwd() == Path("/"):
+        raise SetupError(
+            "the files tools would read the whole disk: the current folder is /", "cd to the folder first."
+        )
     folder = Folder(Path(root), hidden)
 
     @tool(effect="read", trust="untrusted")

@@ -47,7 +47,7 @@ async def answered(agent: Agent[None, Any], state: State) -> bool:
 
 
 def _leave(state: State, left: list[str]) -> None:
-    commands = [command for command in how_to_answer(state) if command.split()[-1] in left]
+    commands = [command for command in how_to_answer(state) if command.split()[3] in left]
     _say(Line("left as it is; to answer later:", "warn"), *(Line(f"  {command}", fit="keep") for command in commands))
 
 

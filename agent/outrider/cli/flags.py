@@ -140,7 +140,9 @@ def resume_command(run: str, flags: Flags, state: State | None = None, *more: st
     words += ["--output", flags.output] if flags.output else []
     words += ["--approve", flags.approve] if flags.approve else []
     words += _limits(state, flags) if state else []
-    return shlex.join([*words, *more])
+    home = os.environ.get("OUTRIDER_HOME")  # as cron may have set it: whoever types the command has not
+    where = f"OUTRIDER_HOME={shlex.quote(os.path.abspath(home))} " if home else ""
+    return where + shlex.join([*words, *more])
 
 
 def _limits(state: State, flags: Flags) -> list[str]:

@@ -173,6 +173,8 @@ def _ending(state: State) -> Lines:
     yield ""
     if not state.over:
         yield Line(f"the record ends here: outrider resume {state.run}, unless a process is at it", fit="keep")
+    elif state.outcome != "finished":
+        yield Line(f"to go on: outrider resume {state.run}, with its flags", fit="keep")
     yield Line(f"{state.outcome or 'unfinished'} · {figures(state)}", tone_of(state.outcome or ""), "wrap")
 
 

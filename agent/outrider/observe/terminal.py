@@ -62,8 +62,14 @@ def call_name(call: str, state: State) -> str:
 
 
 def how_to_answer(state: State) -> list[str]:
-    """The command to type for each call that waits for a person."""
-    return [f"outrider approve {state.run} {call.call.id}" for call in state.owed_calls() if call.waiting]
+    """The commands to choose from for each call that waits for a person."""
+    words = {"asked": ("", " --deny REASON"), "doubt": (" --again", " --result TEXT")}
+    return [
+        f"outrider approve {state.run} {call.call.id}{word}"
+        for call in state.owed_calls()
+        if call.waiting
+        for word in words[call.status]
+    ]
 
 
 def price(billed: str, usage: Usage) -> str:
