@@ -121,13 +121,28 @@ class RequestAccepted(Event, frozen=True, tag="request_accepted"):
     generation: str
 
 
+class Detour(Struct, frozen=True, omit_defaults=True):
+    """What the next attempt does differently: another ``model``, without the providers in ``avoid``, or ``plain``.
+
+    ``avoid`` holds provider slugs; ``plain`` means without thinking, whatever the settings say.
+    """
+
+    model: str = ""
+    avoid: tuple[str, ...] = ()
+    plain: bool = False
+
+
+NO_DETOUR = Detour()
+
+
 class RequestFailed(Event, frozen=True, tag="request_failed"):
     """A request came to nothing. ``then`` says what happens next, ``delay`` after how many seconds.
 
     ``reason`` is a word for programs, ``message`` a sentence for people, ``status`` the HTTP status if there was one.
     ``hint`` says what a person can do, where that is known.
     ``billed`` is "no" when the provider refused before working, "unknown" when it may have charged, and "usage"
-    when it said what it charged. ``raw`` is the beginning of what was received.
+    when it said what it charged. ``raw`` is the beginning of what was received. ``detour`` is what the next
+    attempt does differently.
     """
 
     number: int
@@ -141,6 +156,7 @@ class RequestFailed(Event, frozen=True, tag="request_failed"):
     provider: str = ""
     raw: str = ""
     hint: str = ""
+    detour: Detour = NO_DETOUR
 
 
 class Replied(Event, frozen=True, tag="replied"):
@@ -148,6 +164,7 @@ class Replied(Event, frozen=True, tag="replied"):
 
     ``finish`` is the provider's word for why the reply ended. ``model`` and ``provider`` are who answered,
     ``generation`` is the id under which they know the reply, ``refusal`` why the model declined.
+    ``repairs`` says, a sentence each, what was put right in the reply; ``raw`` is the message before that.
     """
 
     number: int
@@ -158,6 +175,8 @@ class Replied(Event, frozen=True, tag="replied"):
     provider: str = ""
     generation: str = ""
     refusal: str = ""
+    repairs: tuple[str, ...] = ()
+    raw: Raw = NOTHING
 
 
 # -------------------------------------------------------------------------------------------- the tools

@@ -107,7 +107,8 @@ async def ask(state: State, parts: Parts) -> None:
             return
     tools = parts.toolbox.offered(state)
     phase = parts.output.phase(state, tools is not None)
-    wanted = Ask(phase, state.run, tools if phase == "work" else None, parts.output.format(phase))
+    offer = tools if phase == "work" else None
+    wanted = Ask(phase, state.run, offer, parts.output.format(phase), state.turns, state.detour)
     sent, request = parts.composer.next(state, wanted, parts.live)
     await parts.record(sent)
     if parts.stop.reason:  # during the flush: it has not left, and costs nothing

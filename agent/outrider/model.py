@@ -5,7 +5,7 @@ from typing import Protocol
 
 from msgspec import Raw, Struct
 
-from outrider.events import NOTHING, Live, Replied, RequestAccepted, RequestFailed, RequestSent
+from outrider.events import NO_DETOUR, NOTHING, Detour, Live, Replied, RequestAccepted, RequestFailed, RequestSent
 from outrider.messages import Phase
 from outrider.state import State
 
@@ -14,13 +14,16 @@ class Ask(Struct, frozen=True):
     """What the settings of a request depend on, besides the model itself; the same for many requests.
 
     ``tools`` is the JSON array of function tools offered, or None. ``format`` is the JSON object of
-    ``response_format``, or None. ``session`` names the run, so that one provider serves all of it.
+    ``response_format``, or None. ``session`` names the run, so that one provider serves all of it. ``turn`` counts
+    the replies so far; ``detour`` is what this attempt does differently, because the one before it failed.
     """
 
     phase: Phase
     session: str
     tools: Raw | None = None
     format: Raw | None = None
+    turn: int = 0
+    detour: Detour = NO_DETOUR
 
 
 class Request(Struct, frozen=True):

@@ -98,6 +98,8 @@ class State(Struct):
     failures: int = 0
     """Failed requests in a row."""
     delay: float = 0.0
+    detour: e.Detour = e.NO_DETOUR
+    """What the next request does differently from the run's own."""
     answering: bool = False
     """The answer phase: the model has been told to give its answer in the declared form."""
     rejections: int = 0
@@ -169,6 +171,7 @@ def _run_resumed(state: State, event: e.RunResumed, entry: e.Entry) -> None:
     state.limits = event.limits
     state.outcome, state.paused, state.detail, state.hint = None, "", "", ""
     state.failures, state.delay, state.rejections, state.cut_offs = 0, 0.0, 0, 0
+    state.detour = e.NO_DETOUR
     if state.ending != "finished":
         state.ending = None
 
@@ -215,7 +218,7 @@ def _request_failed(state: State, event: e.RequestFailed, entry: e.Entry) -> Non
     if event.billed == "unknown":
         _doubt_request(state)
     state.failures += 1
-    state.delay = event.delay
+    state.delay, state.detour = event.delay, event.detour
     if event.then == "stop":
         state.ending, state.detail, state.hint = "provider", event.message, event.hint
 
@@ -223,6 +226,7 @@ def _request_failed(state: State, event: e.RequestFailed, entry: e.Entry) -> Non
 def _replied(state: State, event: e.Replied, entry: e.Entry) -> None:
     state.open_request = 0
     state.failures, state.delay = 0, 0.0
+    state.detour = e.Detour(model=state.detour.model)  # providers and thinking have another chance each turn
     state.turns += 1
     _charge(state, event.usage)
     state.unpriced += event.usage.cost is None
