@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
-from outrider.events import Replied, RequestAccepted, RequestFailed
+from outrider.events import NO_DETOUR, Detour, Replied, RequestAccepted, RequestFailed
 from outrider.messages import Usage, to_wire
 from outrider.model import Ask, ModelEvent, Request
 from outrider.openrouter.advice import advice
 from outrider.openrouter.cost import usage_from
+from outrider.openrouter.detour import detour_after
 from outrider.openrouter.exchange import Exchange
 from outrider.openrouter.failures import PATIENCE, Broken, Failure, delay, judge
+from outrider.openrouter.generation import bill
 from outrider.openrouter.merge import Merger
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings, body_settings, with_session
 
@@ -33,7 +35,7 @@ class OpenRouter:
 
     def __init__(self, name: str = DEFAULT_MODEL, settings: Settings = Settings()) -> None:
         self._name, self._options = name, settings
-        self._bodies: dict[tuple[str, bytes, bytes], bytes] = {}
+        self._bodies: dict[tuple[str, bytes, bytes, Detour], bytes] = {}
 
     @property
     def name(self) -> str:
@@ -52,7 +54,7 @@ class OpenRouter:
 
     def settings(self, ask: Ask) -> Raw:
         """The body without its messages, as a JSON object; equal asks give equal bytes."""
-        known = (ask.phase, bytes(ask.tools or b""), bytes(ask.format or b""))
+        known = (ask.phase, bytes(ask.tools or b""), bytes(ask.format or b""), ask.detour)
         body = self._bodies.get(known)
         if body is None:
             if len(self._bodies) > 100:
@@ -83,10 +85,13 @@ class OpenRouter:
             failure = broken.failure
         finally:
             await exchange.close()
+        usage = usage_from(merger.usage)
+        if usage is None and (failure is None or failure.billed == "unknown"):
+            usage = await bill(line, exchange.generation, self._options.bill_seconds)
         if failure is None:
-            yield _replied(request.number, merger, exchange.generation)
+            yield _replied(request.number, merger, exchange.generation, usage or Usage())
         else:
-            yield self._failed(request, failure, merger)
+            yield self._failed(request, failure, merger, usage)
 
     async def ready(self) -> None:
         """Load the SDK and make the pool, without connecting. Raises SetupError when there is no API key."""
@@ -104,15 +109,14 @@ class OpenRouter:
             _transport = await asyncio.to_thread(importlib.import_module, "outrider.openrouter.transport")
         return _transport.line(self._options, key, self)
 
-    def _failed(self, request: Request, failure: Failure, merger: Merger) -> RequestFailed:
-        message, wait = failure.message, failure.wait
-        retry = failure.retry and request.failures < self._options.retries
-        if retry and wait is not None and wait > PATIENCE:
-            retry, message = (
-                False,
-                f"{message} The server asks to wait {wait:.0f} s: resume the run after that.",
-            )
-        usage = usage_from(merger.usage)
+    def _failed(self, request: Request, failure: Failure, merger: Merger, usage: Usage | None) -> RequestFailed:
+        message, provider = failure.message, failure.provider or merger.provider
+        detour = detour_after(failure, request, merger.provider, self._options.models)
+        retry = detour is not None and request.failures < self._options.retries
+        if failure.wait is not None and failure.wait > PATIENCE and not retry:
+            message = f"{message} The server asks to wait {failure.wait:.0f} s: resume the run after that."
+        other = retry and detour is not None and detour.model != request.ask.detour.model
+        wait = 0.0 if other else delay(request.failures) if failure.wait is None else failure.wait
         key = self._options.key()
         raw = failure.raw or merger.head.decode("utf-8", "replace")
         return RequestFailed(
@@ -121,21 +125,22 @@ class OpenRouter:
             message=message.replace(key, "..."),
             then="retry" if retry else "stop",
             status=failure.status,
-            delay=(delay(request.failures) if wait is None else wait) if retry else 0.0,
+            delay=wait if retry else 0.0,
             billed=failure.billed if usage is None else "usage",
             usage=usage or Usage(),
-            provider=failure.provider or merger.provider,
+            provider=provider,
             raw=raw.replace(key, "..."),
             hint=advice(failure, raw, key, self._options.base_url),
+            detour=detour if retry and detour else NO_DETOUR,
         )
 
 
-def _replied(number: int, merger: Merger, generation: str) -> Replied:
+def _replied(number: int, merger: Merger, generation: str, usage: Usage) -> Replied:
     return Replied(
         number=number,
         wire=to_wire(merger.message()),
         finish=merger.finish,
-        usage=usage_from(merger.usage) or Usage(),
+        usage=usage,
         model=merger.model,
         provider=merger.provider,
         generation=generation,

@@ -7,7 +7,8 @@ import msgspec
 
 from outrider.messages import Usage
 
-_decoder = msgspec.json.Decoder(float_hook=Decimal)  # dollars are exact
+exact: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
+"""Decodes JSON with numbers as they were written: dollars are exact."""
 
 
 def usage_from(wire: bytes) -> Usage | None:
@@ -17,20 +18,20 @@ def usage_from(wire: bytes) -> Usage | None:
     provider charged is added. Fields of a wrong type count as not said.
     """
     try:
-        usage = _object(_decoder.decode(wire))
+        usage = _object(exact.decode(wire))
     except (msgspec.DecodeError, ValueError, ArithmeticError):
         return None
     if not usage:
         return None
-    cost = _dollars(usage.get("cost"))
-    upstream = _dollars(_object(usage.get("cost_details")).get("upstream_inference_cost"))
+    cost = dollars(usage.get("cost"))
+    upstream = dollars(_object(usage.get("cost_details")).get("upstream_inference_cost"))
     if usage.get("is_byok") is True and upstream is not None:
         cost = (cost or Decimal(0)) + upstream
     return Usage(
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        completion_tokens=_count(usage.get("completion_tokens")),
-        reasoning_tokens=_count(_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
-        cached_tokens=_count(_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        prompt_tokens=count(usage.get("prompt_tokens")),
+        completion_tokens=count(usage.get("completion_tokens")),
+        reasoning_tokens=count(_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        cached_tokens=count(_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
         cost=cost,
     )
 
@@ -39,11 +40,13 @@ def _object(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def _count(value: Any) -> int:
+def count(value: Any) -> int:
+    """A number of tokens; 0 for what is none."""
     return int(value) if isinstance(value, int | Decimal) and 0 < value < 10**15 else 0
 
 
-def _dollars(value: Any) -> Decimal | None:
+def dollars(value: Any) -> Decimal | None:
+    """An amount of dollars, or None for what is none."""
     if not isinstance(value, int | Decimal | str) or isinstance(value, bool):
         return None
     try:

@@ -30,9 +30,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     - ``session``: send the run's id as ``session_id``, so that one provider serves all of a run.
     - ``provider``: OpenRouter's routing preferences. ``extra``: further body fields, merged last.
     - ``referer``, ``title``: how the app is named on openrouter.ai.
+    - ``models``: fallbacks for the agent's model, in order; ours after replies that are none, OpenRouter's own before.
     - ``retries``: how often a failed request is tried again before the run lands.
     - ``first_byte_seconds``: until the server begins to answer. ``idle_seconds``: between two pieces of data
       (the server's "still working" comments do not count). ``request_seconds``: for the whole request.
+    - ``bill_seconds``: how long OpenRouter is asked for the bill of a reply that broke off; 0: not at all.
     - ``http_client``: an ``httpx2.AsyncClient`` of your own (CA, proxy, pool); you close it.
     - ``proxy``: the URL of an HTTP proxy, else the usual environment variables decide.
     - ``keep_alive``: False makes a connection for each request, for servers that close theirs unannounced.
@@ -49,6 +51,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] | None = None
     thinking: bool | Literal["auto"] | None = "auto"
     session: bool = True
+    models: tuple[str, ...] = ()
     provider: dict[str, Any] | None = None
     extra: dict[str, Any] = {}
     referer: str | None = None
@@ -57,6 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     first_byte_seconds: float = 120.0
     idle_seconds: float = 120.0
     request_seconds: float = 600.0
+    bill_seconds: float = 3.0
     http_client: AsyncClient | None = None
     proxy: str | None = None
     keep_alive: bool = True
@@ -108,7 +112,7 @@ def _wrong_with(key: str, openrouter: bool) -> str:
 def body_settings(model: str, settings: Settings, ask: Ask) -> bytes:
     """The body of a request as a JSON object, without messages and session."""
     body: dict[str, Any] = {
-        "model": model,
+        "model": ask.detour.model or model,
         "stream": True,
         "stream_options": {"include_usage": True},  # OpenRouter always says; other servers only when asked
     }
@@ -121,9 +125,14 @@ def body_settings(model: str, settings: Settings, ask: Ask) -> bytes:
             body[name] = value
     if settings.thinking is not None:
         enabled = ask.phase == "work" if settings.thinking == "auto" else settings.thinking
-        body["reasoning"] = {"enabled": enabled}
+        body["reasoning"] = {"enabled": enabled and not ask.detour.plain}
+    if fallbacks := [each for each in settings.models if each != body["model"]]:
+        body["models"] = fallbacks
     if settings.provider is not None:
         body["provider"] = settings.provider
+    if ask.detour.avoid:
+        ignored = (settings.provider or {}).get("ignore") or ()
+        body["provider"] = (settings.provider or {}) | {"ignore": [*dict.fromkeys((*ignored, *ask.detour.avoid))]}
     return msgspec.json.encode(body | settings.extra)
 
 
