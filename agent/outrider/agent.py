@@ -336,7 +336,7 @@ class Agent(Generic[Deps, Out]):
             )
         if state.outcome != "finished" or say or mail:
             now, _ = self._masking.event(self._started(state.run, state.task, deps, None))
-            events.append(e.RunResumed("api", limits or state.limits, changed(state, now), own_version()))
+            events.append(e.RunResumed("api", limits or state.limits, changed(state, now), own_version(), now.model))
         if say:
             events.append(e.MessageAdded(to_wire(UserMessage(printable(say))), "user"))
         return events

@@ -54,12 +54,16 @@ class RunStarted(Event, frozen=True, tag="run_started"):
 
 
 class RunResumed(Event, frozen=True, tag="run_resumed"):
-    """A run went on, under these limits. ``changed`` says in plain words what differs from the recorded run."""
+    """A run went on, under these limits. ``changed`` says in plain words what differs from the recorded run.
+
+    ``model`` is the one asked from now on.
+    """
 
     by: str
     limits: Limits
     changed: tuple[str, ...] = ()
     version: str = ""
+    model: str = ""
 
     flush = True
 

@@ -85,6 +85,25 @@ def from_wire(wire: Raw | bytes) -> Message:
     return _decoder.decode(wire)
 
 
+def without_reasoning(wire: Raw) -> Raw:
+    """The same message without the model's thinking; other messages as they are."""
+    if b'"reasoning' not in bytes(wire):
+        return wire
+    try:
+        message = from_wire(wire)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # damaged, and not ours to judge
+        return wire
+    if not isinstance(message, AssistantMessage):
+        return wire
+    return to_wire(msgspec.structs.replace(message, reasoning=UNSET, reasoning_details=UNSET))
+
+
+def family(model: str) -> str:
+    """Who made a model, as in ``qwen`` for ``qwen/qwen3-14b``; "" for a name without vendor, and for routers."""
+    vendor, slash, _ = model.lstrip("~").partition("/")
+    return vendor if slash and vendor != "openrouter" else ""
+
+
 def printable(text: str) -> str:
     """The text with what UTF-8 cannot carry written out: halves of surrogate pairs, as odd file names bring them."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -77,9 +77,12 @@ class Model(Protocol):
         ...
 
 
+_BEGIN = b'{"messages":['
+
+
 def join_body(messages: Iterable[Raw], settings: Raw) -> bytes:
     """The body of a request: its messages first, then its settings."""
-    return b'{"messages":[' + b",".join(messages) + b"]," + bytes(settings)[1:]
+    return _BEGIN + b",".join(messages) + b"]," + bytes(settings)[1:]
 
 
 class Composer:
@@ -94,8 +97,9 @@ class Composer:
         self._given = self._settings = Raw()
         from hashlib import sha256
 
-        self._hash = sha256(b'{"messages":[')
-        self._hashed = 0
+        self._sha256 = sha256
+        self._hash = sha256(_BEGIN)
+        self._hashed = self._rewrites = 0
 
     def next(self, state: State, ask: Ask, live: bool = False) -> tuple[RequestSent, Request]:
         """The next request and the event that announces it."""
@@ -103,7 +107,7 @@ class Composer:
         number = state.requests + 1
         messages = tuple(state.messages)
         changed = settings if settings != state.settings else NOTHING
-        sent = RequestSent(number, ask.phase, len(messages), self._sha256(messages, settings), changed)
+        sent = RequestSent(number, ask.phase, len(messages), self._hash_of(messages, settings, state.rewrites), changed)
         body = join_body(messages, settings)
         return sent, Request(number, state.failures, ask, messages, settings, body, live)
 
@@ -113,7 +117,9 @@ class Composer:
             self._given, self._settings = settings, self._clean(settings)
         return self._settings
 
-    def _sha256(self, messages: tuple[Raw, ...], settings: Raw) -> str:
+    def _hash_of(self, messages: tuple[Raw, ...], settings: Raw, rewrites: int) -> str:
+        if rewrites != self._rewrites:
+            self._hash, self._hashed, self._rewrites = self._sha256(_BEGIN), 0, rewrites
         for message in messages[self._hashed :]:
             self._hash.update(b"," + bytes(message) if self._hashed else bytes(message))
             self._hashed += 1

@@ -4,12 +4,11 @@ import os
 from functools import cache
 from typing import Any
 
-from msgspec import UNSET, Raw
-from msgspec.structs import replace
+from msgspec import Raw
 
 from outrider import events as e
 from outrider.errors import SetupError
-from outrider.messages import AssistantMessage, SystemMessage, UserMessage, from_wire, printable, to_wire
+from outrider.messages import SystemMessage, UserMessage, from_wire, printable, to_wire, without_reasoning
 from outrider.result import Result
 from outrider.state import State
 
@@ -84,11 +83,8 @@ def _earlier(history: Result[Any]) -> list[Raw]:
         )
     messages: list[Raw] = []
     for wire in history.state.messages:
-        message = from_wire(wire)
-        if isinstance(message, AssistantMessage):
-            messages.append(to_wire(replace(message, reasoning=UNSET, reasoning_details=UNSET)))
-        elif not isinstance(message, SystemMessage):
-            messages.append(wire)
+        if not isinstance(from_wire(wire), SystemMessage):
+            messages.append(without_reasoning(wire))
     return messages
 
 

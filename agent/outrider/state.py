@@ -13,7 +13,16 @@ from msgspec import UNSET, Raw, Struct
 from msgspec.structs import replace
 
 from outrider import events as e
-from outrider.messages import AssistantMessage, Limits, Phase, ToolCall, Usage, from_wire
+from outrider.messages import (
+    AssistantMessage,
+    Limits,
+    Phase,
+    ToolCall,
+    Usage,
+    family,
+    from_wire,
+    without_reasoning,
+)
 
 CallStatus = Literal["new", "asked", "allowed", "denied", "started", "doubt", "again", "done"]
 """asked: waits for consent. doubt: waits for word on its effect. again: to be run once more. done: has a result."""
@@ -64,7 +73,12 @@ class State(Struct):
     """Active time: gaps before a RunResumed do not count."""
 
     messages: list[Raw] = []
-    """The conversation, each message in wire form."""
+    """The conversation, each message in wire form. Thinking is of its round and its family of models: see
+    ``_forget_reasoning``."""
+    rewrites: int = 0
+    """How often messages that had been sent were changed."""
+    thinker: str = ""
+    """The family of models whose thinking ``messages`` holds."""
     calls: dict[str, Call] = {}
     """The calls of the last reply, by id, in call order; empty once every one has its result."""
     held: list[Raw] = []
@@ -167,11 +181,42 @@ def _run_started(state: State, event: e.RunStarted, entry: e.Entry) -> None:
     state.started_at = entry.at
 
 
+def _forget_reasoning(state: State) -> None:
+    """Take the thinking out of the conversation: it helps only the model that thought, and only until the next word.
+
+    Formats and signatures differ between families of models, and thinking of earlier rounds costs tokens for nothing.
+    """
+    kept = [without_reasoning(message) for message in state.messages]
+    if kept != state.messages:
+        state.messages, state.rewrites = kept, state.rewrites + 1
+
+
+def _ask_another(state: State, detour: e.Detour) -> None:
+    """From now on another model may be asked: of another family, it gets none of the thinking so far."""
+    state.detour = detour
+    asked = family(detour.model or state.model)
+    if asked and state.thinker and asked != state.thinker:
+        _forget_reasoning(state)
+        state.thinker = ""
+
+
+def _heard_from(state: State, event: e.Replied) -> Raw:
+    """The reply as it joins the conversation: with its thinking if that goes back to the family it came from."""
+    asked, heard = family(state.detour.model or state.model), family(event.model)
+    if asked and heard and asked != heard:  # a fallback of OpenRouter's; the next request asks our model first
+        return without_reasoning(event.wire)
+    if not asked and heard and state.thinker and heard != state.thinker:
+        _forget_reasoning(state)
+    state.thinker = asked or heard or state.thinker
+    return event.wire
+
+
 def _run_resumed(state: State, event: e.RunResumed, entry: e.Entry) -> None:
     state.limits = event.limits
+    state.model = event.model or state.model
     state.outcome, state.paused, state.detail, state.hint = None, "", "", ""
     state.failures, state.delay, state.rejections, state.cut_offs = 0, 0.0, 0, 0
-    state.detour = e.NO_DETOUR
+    _ask_another(state, e.NO_DETOUR)
     if state.ending != "finished":
         state.ending = None
 
@@ -186,7 +231,11 @@ def _run_finished(state: State, event: e.RunFinished, entry: e.Entry) -> None:
 
 
 def _message_added(state: State, event: e.MessageAdded, entry: e.Entry) -> None:
-    (state.held if state.calls else state.messages).append(event.wire)
+    if state.calls:  # the tool loop goes on, and its thinking with it
+        state.held.append(event.wire)
+    else:
+        _forget_reasoning(state)
+        state.messages.append(event.wire)
     state.answering, state.rejections = False, 0
     state.accepted = state.ending = state.unjudged = None
 
@@ -218,7 +267,8 @@ def _request_failed(state: State, event: e.RequestFailed, entry: e.Entry) -> Non
     if event.billed == "unknown":
         _doubt_request(state)
     state.failures += 1
-    state.delay, state.detour = event.delay, event.detour
+    state.delay = event.delay
+    _ask_another(state, event.detour)
     if event.then == "stop":
         state.ending, state.detail, state.hint = "provider", event.message, event.hint
 
@@ -231,7 +281,7 @@ def _replied(state: State, event: e.Replied, entry: e.Entry) -> None:
     _charge(state, event.usage)
     state.unpriced += event.usage.cost is None
     state.last_reply = event
-    state.messages.append(event.wire)
+    state.messages.append(_heard_from(state, event))
     try:
         message = from_wire(event.wire)
     except (msgspec.DecodeError, UnicodeError, RecursionError):  # folding is total, even over a damaged record
