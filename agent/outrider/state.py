@@ -281,7 +281,8 @@ def _replied(state: State, event: e.Replied, entry: e.Entry) -> None:
     _charge(state, event.usage)
     state.unpriced += event.usage.cost is None
     state.last_reply = event
-    state.messages.append(_heard_from(state, event))
+    reply = _heard_from(state, event)  # may replace the list of messages
+    state.messages.append(reply)
     try:
         message = from_wire(event.wire)
     except (msgspec.DecodeError, UnicodeError, RecursionError):  # folding is total, even over a damaged record
