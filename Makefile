@@ -32,7 +32,7 @@ test: .venv/dev  ## run the tests; ARGS="tests/test_x.py -k word" runs some
 crash: .venv/dev  ## kill runs at every point of the crash matrix and resume them (about 3 minutes)
 	@OUTRIDER_CRASH=all $(BIN)/python -m pytest tests/test_crash.py
 
-live: .venv/dev  ## ask the live OpenRouter a few things (needs OPENROUTER_API_KEY; costs under 0.02 dollars)
+live: .venv/dev  ## ask the live OpenRouter a few things (needs OPENROUTER_API_KEY; costs under 0.01 dollars)
 	@$(BIN)/python -m pytest tests/live $(ARGS)
 
 bench: .venv/dev  ## what starting costs, against its bars

@@ -63,7 +63,12 @@ def test_the_live_checks_pass_where_openrouter_is_as_believed() -> None:
         done = run(OUTRIDER_BASE_URL=server.base_url, OPENROUTER_API_KEY="key-for-tests")
     assert done.returncode == 0, done.stdout
     assert "skipped" not in done.stdout
-    for fact in ("who answered: qwen/qwen3-14b-04-28 at Fake", "the usage's chunk: stands alone", "spent: 0.00"):
+    for fact in (
+        "who answered: qwen/qwen3-14b-04-28 at Fake",
+        "1. thinking off at fake/fp8, whole: 200 0 tokens",
+        "5. the usage's chunk: stands alone",
+        "spent: 0.00",
+    ):
         assert fact in done.stdout
 
 

@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 from outrider import Agent, Limits, Result, Settings
 from outrider.openrouter.settings import DEFAULT_MODEL
 
-PURSE = Decimal("0.02")
+PURSE = Decimal("0.01")
 """Dollars that all checks together may cost."""
 
 SECONDS = 180.0
@@ -29,7 +29,7 @@ class Live:
     @property
     def settings(self) -> Settings:
         """Settings for short replies: a thinking model needs some room."""
-        return Settings(api_key=self._key, base_url=self.base_url, max_tokens=2000, retries=2)
+        return Settings(api_key=self._key, base_url=self.base_url, max_tokens=1500, retries=2)
 
     @property
     def limits(self) -> Limits:
@@ -54,7 +54,7 @@ class Live:
 
     def post(self, **body: Any) -> tuple[int, bytes]:
         """Status and bytes of a chat request past the frame, its bill noted."""
-        told: dict[str, Any] = {"model": DEFAULT_MODEL, "max_tokens": 1000, **body}
+        told: dict[str, Any] = {"model": DEFAULT_MODEL, "max_tokens": 600, **body}
         data = json.dumps(told).encode()
         status, answer = self._call(Request(self.base_url + "/chat/completions", data, method="POST"))
         for found in (_json(answer), *chunks(answer)):
