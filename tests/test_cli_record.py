@@ -25,7 +25,10 @@ def test_a_request_is_shown_as_it_was_sent_and_checked(outrider: Shell) -> None:
     outrider.server.add(weather_call(), "Warm.")
     assert outrider("run", "How warm?", "-t", "app:weather").code == 0
     shown = outrider("show", "last", "--request", "2")
-    assert (shown.code, shown.out.encode()) == (0, outrider.server.requests[1].body + b"\n")
+    sent, reply = shown.out.splitlines()
+    assert (shown.code, sent.encode()) == (0, outrider.server.requests[1].body)
+    assert '"content":"Warm."' in reply
+    assert "and the reply" in shown.err
     assert outrider("show", "last", "--request", "3").code == 2
     database = sqlite3.connect(outrider.home / "journal.db")
     with database:
@@ -34,6 +37,14 @@ def test_a_request_is_shown_as_it_was_sent_and_checked(outrider: Shell) -> None:
     changed = outrider("show", "last", "--request", "2")
     assert (changed.code, "How cold" in changed.out) == (1, True)
     assert "sha256 differs" in changed.err
+
+
+def test_a_request_that_failed_is_shown_with_what_came(outrider: Shell) -> None:
+    outrider.server.add(FakeReply(status=400, error="no such thing"))
+    assert outrider("run", "How warm?").code == 5
+    shown = outrider("show", "last", "--request", "1")
+    assert (shown.code, "no such thing" in shown.out.splitlines()[1]) == (0, True)
+    assert "and how it failed" in shown.err
 
 
 def test_a_story_tells_the_run(outrider: Shell) -> None:

@@ -20,7 +20,12 @@ from outrider.state import State
 
 @click.command("show")
 @click.argument("run")
-@click.option("--request", type=int, metavar="N", help="The exact body of request N, checked against its hash.")
+@click.option(
+    "--request",
+    type=int,
+    metavar="N",
+    help="The exact body of request N, checked against its hash; then what came back.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The entries as JSON Lines.")
 def command(run: str, request: int | None, as_json: bool) -> int:
     """Read RUN (an id, the beginning of one, or last) as a story, or exactly.
@@ -28,6 +33,7 @@ def command(run: str, request: int | None, as_json: bool) -> int:
     \b
       outrider show last
       outrider show 7f3k --request 2
+      outrider show 7f3k --request 2 | head -n 1 > body.json
     """
     run, entries = read_run(run)
     if request is not None:
@@ -43,12 +49,35 @@ def command(run: str, request: int | None, as_json: bool) -> int:
 
 def _show_request(run: str, entries: Sequence[e.Entry], number: int) -> int:
     sent, body = compose(run, entries, number)
-    out(msgspec.json.format(body, indent=2) if to_people() else body)
+    came = received(entries, number)
+    _out(body)
+    if came:
+        _out(e.encode(came))
     if hashlib.sha256(body).hexdigest() != sent.sha256:
         note(f"outrider: this is not what was sent: its sha256 differs from the recorded {sent.sha256}")
         return 1
-    note(f"request {number} as it was sent, sha256 {sent.sha256}")
+    note(f"request {number} as it was sent, sha256 {sent.sha256}, {_then(came)}")
     return 0
+
+
+def _out(body: bytes) -> None:
+    out(msgspec.json.format(body, indent=2) if to_people() else body)
+
+
+def _then(came: e.Replied | e.RequestFailed | None) -> str:
+    match came:
+        case e.Replied():
+            return "and the reply, put right in places" if came.repairs else "and the reply"
+        case e.RequestFailed():
+            return "and how it failed"
+        case None:
+            return "and no reply is on record"
+
+
+def received(entries: Sequence[e.Entry], number: int) -> e.Replied | e.RequestFailed | None:
+    """What came back for request ``number``: the reply (before repairs: its ``raw``), the failure, or nothing yet."""
+    events = (entry.event for entry in entries)
+    return next((it for it in events if isinstance(it, e.Replied | e.RequestFailed) and it.number == number), None)
 
 
 def compose(run: str, entries: Sequence[e.Entry], number: int) -> tuple[e.RequestSent, bytes]:
