@@ -15,7 +15,16 @@ from msgspec import Raw
 from structlog.testing import CapturingLogger
 
 from outrider import Agent, tool
-from outrider.events import ApprovalGiven, Entry, MessageAdded, OutputRejected, Replied, RequestFailed, RunStarted
+from outrider.events import (
+    ApprovalGiven,
+    Detour,
+    Entry,
+    MessageAdded,
+    OutputRejected,
+    Replied,
+    RequestFailed,
+    RunStarted,
+)
 from outrider.messages import AssistantMessage, Limits, ToolCall, Usage, UserMessage, to_wire
 from outrider.observe.glass import Glass
 from outrider.observe.line import Line, toned
@@ -212,3 +221,18 @@ async def test_logging_configures_nothing() -> None:
     log_events()
     assert not structlog.is_configured()
     assert (logging.getLogger().level, list(logging.getLogger().handlers), logging.getLogger().disabled) == root
+
+
+@pytest.mark.parametrize(
+    ("detour", "told"),
+    [
+        (Detour(avoid=("bad-host",)), "again without bad-host, in 0.5 s"),
+        (Detour(model="other/big"), "again with other/big, in 0.5 s"),
+        (Detour(plain=True), "again without thinking, in 0.5 s"),
+        (Detour(), "again in 0.5 s"),
+    ],
+)
+def test_a_retry_says_what_it_does_differently(detour: Detour, told: str) -> None:
+    failed = RequestFailed(1, "truncated_stream", "It broke off.", "retry", delay=0.5, detour=detour)
+    [line] = lines(Entry(1, 0.0, failed), State())
+    assert told in (line if isinstance(line, str) else line.text)

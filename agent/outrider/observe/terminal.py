@@ -1,6 +1,6 @@
 """A run as lines, for a terminal or a log file: one permanent line for each thing worth knowing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, cast
 
@@ -114,13 +114,24 @@ def _request_sent(event: e.RequestSent, before: State, most: int) -> Lines:
 def _request_failed(event: e.RequestFailed, before: State, most: int) -> Lines:
     status = f" {event.status}" if event.status else ""
     message = short(event.message, 400)
-    if event.then == "retry" and event.delay:
-        message = f"{message.removesuffix('.')}; again in {event.delay:.1f} s"
+    if event.then == "retry":
+        how = [*_detour(event.detour), *([f"in {event.delay:.1f} s"] if event.delay else [])]
+        message = f"{message.removesuffix('.')}; again {', '.join(how) or 'at once'}"
     tone = "warn" if event.then == "retry" else "bad"
     cost = price(event.billed, event.usage)
     yield _wrapped(f"request {event.number} failed: {event.reason}{status}: {message} · {cost}", tone)
     if event.then == "stop" and event.hint:
         yield _kept(f"  {event.hint}")
+
+
+def _detour(detour: e.Detour) -> Iterator[str]:
+    """What the next attempt does differently."""
+    if detour.model:
+        yield f"with {detour.model}"
+    if detour.avoid:
+        yield f"without {', '.join(detour.avoid)}"
+    if detour.plain:
+        yield "without thinking"
 
 
 def _replied(event: e.Replied, before: State, most: int) -> Lines:
