@@ -115,8 +115,8 @@ def _request_failed(event: e.RequestFailed, before: State, most: int) -> Lines:
     status = f" {event.status}" if event.status else ""
     message = short(event.message, 400)
     if event.then == "retry":
-        how = [*_detour(event.detour), *([f"in {event.delay:.1f} s"] if event.delay else [])]
-        message = f"{message.removesuffix('.')}; again {', '.join(how) or 'at once'}"
+        how = ", ".join([*_detour(event.detour), *([f"in {event.delay:.1f} s"] if event.delay else [])])
+        message = f"{message.removesuffix('.')}; again {how}" if how else message
     tone = "warn" if event.then == "retry" else "bad"
     cost = price(event.billed, event.usage)
     yield _wrapped(f"request {event.number} failed: {event.reason}{status}: {message} · {cost}", tone)
