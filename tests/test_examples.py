@@ -99,3 +99,16 @@ def test_the_report_has_a_row_for_each_file(run: Run) -> None:
         ["station.txt", "Porto", "2", "September", "positive"],
     ]
     assert last == "in all $0.0000"
+
+
+def test_the_misbehaving_server_is_gone_round(run: Run) -> None:
+    lines = run(EXAMPLES[5]).splitlines()
+    assert lines[:-1] == [
+        "request 1 failed: truncated_stream (billed: 0.0001)",
+        lines[1],
+        "request 2 failed: malformed_reply (billed: unknown)",
+        "  then: retry in 0.0 s, mistralai/mistral-small",
+        "request 3 answered by mistralai/mistral-small: $0.0004",
+        "There are 12 lamps left.",
+    ]
+    assert lines[1].endswith("the same model, without cheap-host")
