@@ -1,5 +1,5 @@
 # python examples/07_fallback.py   (a server on this machine plays an OpenRouter that misbehaves; nothing leaves it)
-"""One provider breaks off its reply, another sends a web page; the run goes round both, and every step has its price."""
+"""One provider breaks off its reply, another sends a web page: the run goes round both, and each step has its price."""
 
 import asyncio
 from typing import Any
