@@ -2,6 +2,7 @@
 
 ScriptedModel, Calls        replies by turn, no server: ``Agent(ScriptedModel(["Hello."]))``
 FakeOpenRouter, FakeReply   a real server on loopback that answers, fails and counts
+Recorder                    a real model's replies, asked for once and kept in a file
 only_loopback               a context manager; with pytest, the fixture of the same name
 
 A test of what your agent makes of replies:
@@ -24,6 +25,7 @@ A test over HTTP, with the client that speaks to OpenRouter:
 
 from outrider.testing.fake import FakeOpenRouter, FakeReply, FakeRequest
 from outrider.testing.guard import NetworkBlocked, only_loopback
+from outrider.testing.recorder import Recorder
 from outrider.testing.scripted import Calls, ScriptedModel
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "FakeReply",
     "FakeRequest",
     "NetworkBlocked",
+    "Recorder",
     "ScriptedModel",
     "only_loopback",
 ]
