@@ -6,7 +6,7 @@ import sys
 
 from pydantic import BaseModel
 
-from outrider import Agent
+from outrider import Agent, SetupError
 from outrider_tools.calculator import calculator
 
 
@@ -17,11 +17,14 @@ class Answer(BaseModel):
 
 MODEL = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUTRIDER_MODEL", "qwen/qwen3-14b")
 
-agent = Agent(MODEL, tools=[calculator], output=Answer)
-result = agent.run_sync("What is 23*19+7?")
+try:
+    agent = Agent(MODEL, tools=[calculator], output=Answer)
+    result = agent.run_sync("What is 23*19+7?")
+except SetupError as error:  # no key, say: nothing was sent, and the error says what to do
+    print(error, file=sys.stderr)
+    sys.exit(2)
 
-if result.outcome == "finished":
-    print(repr(result.output))  # an Answer, for the type checker as well
-else:
-    print(result.detail)
+if result.outcome != "finished":
+    sys.exit(f"{result.detail}\n{result}")
+print(repr(result.output))  # an Answer, for the type checker as well
 print(result)

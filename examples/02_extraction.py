@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel, Field
 
-from outrider import Agent
+from outrider import Agent, OutriderError, SetupError
 
 
 class Invoice(BaseModel):
@@ -23,8 +23,12 @@ TEXTS = [
 ]
 MODEL = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUTRIDER_MODEL", "qwen/qwen3-14b")
 
-agent = Agent(MODEL, output=Invoice, instructions="Extract the invoice's fields. Copy; invent nothing.")
-for text in TEXTS:
-    result = agent.run_sync(text)
-    invoice = result.output  # an Invoice, for the type checker as well
-    print(f"{invoice.vendor} | {invoice.number} | {invoice.total:.2f} {invoice.currency}   ({result})")
+try:
+    agent = Agent(MODEL, output=Invoice, instructions="Extract the invoice's fields. Copy; invent nothing.")
+    for text in TEXTS:
+        result = agent.run_sync(text)
+        invoice = result.output  # an Invoice, for the type checker as well; raises NoOutput when there is none
+        print(f"{invoice.vendor} | {invoice.number} | {invoice.total:.2f} {invoice.currency}   ({result})")
+except OutriderError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2 if isinstance(error, SetupError) else 1)

@@ -5,7 +5,7 @@ import asyncio
 import os
 import sys
 
-from outrider import Agent, Context, TextDelta, ToolFinished, ToolStarted, tool
+from outrider import Agent, Context, SetupError, TextDelta, ToolFinished, ToolStarted, tool
 
 MODEL = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUTRIDER_MODEL", "qwen/qwen3-14b")
 
@@ -16,11 +16,10 @@ async def stock(item: str, context: Context[dict[str, int]]) -> str:
     return f"{context.deps.get(item.lower(), 0)} in stock"
 
 
-agent = Agent(MODEL, tools=[stock], deps_type=dict[str, int])
 shelves = {"lamps": 12, "chairs": 4}
 
 
-async def chat(user: str, task: str, patience: int) -> None:
+async def chat(agent: Agent[dict[str, int]], user: str, task: str, patience: int) -> None:
     """One user's request. After so many pieces of text the user closes the window."""
     async with agent.stream(task, deps=shelves) as run:
         async for event in run:
@@ -41,11 +40,15 @@ async def chat(user: str, task: str, patience: int) -> None:
 
 
 async def app() -> None:
-    async with agent:  # loads everything before the first user comes
+    async with Agent(MODEL, tools=[stock], deps_type=dict[str, int]) as agent:  # loads all before the first user comes
         await asyncio.gather(
-            chat("ann", "How many lamps are in stock?", patience=1000),
-            chat("ben", "How many chairs are in stock?", patience=1),
+            chat(agent, "ann", "How many lamps are in stock?", patience=1000),
+            chat(agent, "ben", "How many chairs are in stock?", patience=1),
         )
 
 
-asyncio.run(app())
+try:
+    asyncio.run(app())
+except SetupError as error:  # no key, say: it is raised before the first request
+    print(error, file=sys.stderr)
+    sys.exit(2)

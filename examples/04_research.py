@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from outrider import Agent
+from outrider import Agent, SetupError
 from outrider_tools.search import Hit, engines, recorded, search_tool
 
 
@@ -34,13 +34,18 @@ def remembered(query: str, most: int) -> Sequence[Hit]:
     return hits
 
 
-agent = Agent(MODEL, tools=[search_tool(remembered)], output=Tower, instructions="Search before you answer.")
-result = agent.run_sync(question)
-if result.outcome == "finished":
-    height = f"{result.output.metres:g}"
-    print(f"{question} {height}")
-    for hit in found:  # a model may be wrong, or believe anything: which pages say so?
-        print(f"  {'says so' if height in hit.text else 'does not'}: {hit.url}")
-else:
-    print(result.detail)
+try:
+    agent = Agent(MODEL, tools=[search_tool(remembered)], output=Tower, instructions="Search before you answer.")
+    result = agent.run_sync(question)
+except SetupError as error:  # no key, say
+    print(error, file=sys.stderr)
+    sys.exit(2)
+if result.outcome != "finished":
+    sys.exit(f"{result.detail}\n{result}")
+height = f"{result.output.metres:g}"
+if not found:  # a model answers all the same, with a number of its own
+    sys.exit(f"The search failed or found nothing, so {height} would be made up. Look: outrider show last")
+print(f"{question} {height}")
+for hit in found:  # a model may be wrong, or believe anything: which pages say so?
+    print(f"  {'says so' if height in hit.text else 'does not'}: {hit.url}")
 print(result)

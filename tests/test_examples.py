@@ -1,5 +1,6 @@
 """The examples, executed: they run offline on the embedded model."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -112,3 +113,26 @@ def test_the_misbehaving_server_is_gone_round(run: Run) -> None:
         "There are 12 lamps left.",
     ]
     assert lines[1].endswith("the same model, without cheap-host")
+
+
+def start(example: Path, folder: Path, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    left = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER", "OUTRIDER"))}
+    command = [sys.executable, str(example), *args]
+    return subprocess.run(
+        command, cwd=folder, env=left | env, capture_output=True, text=True, timeout=WATCHDOG, check=False
+    )
+
+
+@pytest.mark.parametrize("example", EXAMPLES[:5], ids=lambda path: path.stem)
+def test_without_a_key_an_example_says_so_in_two_lines(example: Path, tmp_path: Path) -> None:
+    done = start(example, tmp_path)
+    told, hint = done.stderr.splitlines()
+    assert (done.returncode, told) == (2, "there is no API key for OpenRouter")
+    assert "OPENROUTER_API_KEY" in hint
+
+
+def test_a_search_that_finds_nothing_gives_no_number_as_an_answer(tmp_path: Path) -> None:
+    weights = {name: value for name, value in os.environ.items() if name == "OUTRIDER_CACHE"}
+    done = start(EXAMPLES[3], tmp_path, "local", "--live", DDGS_PROXY="http://127.0.0.1:9", **weights)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("The search failed or found nothing, so ")
