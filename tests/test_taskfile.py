@@ -266,8 +266,23 @@ def test_what_is_wrong_in_a_task_file_is_named_with_its_line(say: Say, tmp_path:
     ("args", "told"),
     [
         (["nightyl.toml"], "there is no task file nightyl.toml\n  Did you mean nightly.toml?"),
-        (["ask.md"], "ask.md would itself be the task\n  To use what stands in that file: --prompt ask.md"),
-        (["none.md"], "none.md would itself be the task\n"),
+        (
+            ["ask.md"],
+            "ask.md is a file, and its name would itself be the task\n  For the text in it: outrider run - < ask.md",
+        ),
+        (
+            ["nightly.tml"],
+            "there is no file nightly.tml, and the name would itself be the task\n  Did you mean nightly.toml?",
+        ),
+        (
+            ["nightly.yaml"],
+            "itself be the task\n  A task file is TOML, and its name ends in .toml. Did you mean nightly.toml?",
+        ),
+        (
+            ["./held.md", "--prompt", "held.md"],
+            "For the text in it: outrider run --prompt held.md - < ./held.md, or --var task=@./held.md",
+        ),
+        (["jobs/none", "--var", "day=x"], "itself be the task\n  For the name itself: echo jobs/none | outrider run -"),
         ([], "there is no task\n"),
         (["nightly.toml", "--prompt", "ask.md"], 'nightly.toml says the task\n  Write there: prompt = "ask.md".'),
         (["nightly.toml", "--var", "day"], "--var day cannot be understood\n  Write --var NAME=TEXT"),
@@ -301,6 +316,14 @@ def test_wrong_use_says_what_is_right(
     assert (code, out) == (2, "")
     assert told in err
     assert len(err.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "task", ["3.14", "1/2", "Hello.", "e.g.", "https://a.example/b", "load.tml, and why?", "23*19"]
+)
+def test_what_is_no_path_is_a_task(say: Say, task: str) -> None:
+    code, out, _ = say("run", task, "--dry-run")
+    assert (code, json.loads(out)["messages"][0]["content"]) == (0, task)
 
 
 def test_numbers_from_the_command_line_stay_numbers(say: Say, tmp_path: Path) -> None:

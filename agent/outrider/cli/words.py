@@ -1,11 +1,14 @@
 """The words of a run: from the command line, stdin, a prompt file or a task file."""
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outrider.errors import SetupError
+from outrider.errors import SetupError, did_you_mean
 from outrider.prompt import Filled, Prompt, read_text
 
 if TYPE_CHECKING:
@@ -17,11 +20,7 @@ TASK = "task"
 
 def is_task_file(task: str) -> bool:
     """Whether TASK names a task file: it ends in .toml and is one word, or there is a file of that name."""
-    return _names_file(task, ".toml")
-
-
-def _names_file(task: str, suffix: str) -> bool:
-    return task.endswith(suffix) and (len(task.split()) == 1 or os.path.isfile(task))
+    return task.endswith(".toml") and (len(task.split()) == 1 or os.path.isfile(task))
 
 
 def task_file(path: str) -> "TaskFile":
@@ -45,10 +44,9 @@ def words_given(
         return _prompted(prompt, task, values, instructions)
     if task is None:
         raise SetupError("there is no task", "Give it in quotes, - for stdin, a task file (.toml), or --prompt FILE.")
+    _refuse_path(task)
     if values:
         raise SetupError("--var fills slots, and there are none", "Give a prompt file or a task file with --var.")
-    if _names_file(task, ".md"):
-        raise SetupError(f"{task} would itself be the task", f"To use what stands in that file: --prompt {task}")
     return Filled(_said(task), instructions)
 
 
@@ -57,6 +55,7 @@ def _prompted(path: str, task: str | None, values: dict[str, str], instructions:
     if instructions and prompt.instructions:
         raise SetupError(f"--instructions are given, and {path} has its own", "Leave one of them out.")
     if task is not None:
+        _refuse_path(task, path)
         if TASK in values:
             raise SetupError("the task is given twice, as TASK and by --var", "Leave one of them out.")
         if TASK not in prompt.slots:
@@ -77,6 +76,43 @@ def _said(task: str) -> str:
     if not text.strip():
         raise SetupError("the task is empty", "Say what is to be done.")
     return text
+
+
+def _refuse_path(task: str, prompt: str = "") -> None:
+    """Raise SetupError for a TASK that is meant as a file: its mere name would be the task."""
+    there = _is_file(task)
+    if not there and not _PATH.fullmatch(task):
+        return
+    name, into = shlex.quote(task), f"--prompt {shlex.quote(prompt)} " if prompt else ""
+    hints: list[str] = []
+    if task.endswith((".yaml", ".yml", ".json")):
+        hints.append("A task file is TOML, and its name ends in .toml.")
+    if there:
+        also = f"--var {TASK}=@{name}" if prompt else f"--prompt {name}, which fills slots"
+        hints.append(f"For the text in it: outrider run {into}- < {name}, or {also}.")
+    else:
+        hints.append(did_you_mean(Path(task).name, _names_beside(task)))
+    hints.append(f"For the name itself: echo {name} | outrider run {into}-")
+    what = f"{task} is a file, and its name" if there else f"there is no file {task}, and the name"
+    raise SetupError(f"{what} would itself be the task", " ".join(filter(None, hints)))
+
+
+_PATH = re.compile(r"(?!\w+://)(?=.*[^\W\d])(?:\S*/\S*|\S*\w\.[^\W\d]\w*)")
+"""One word with a slash or a suffix: ``nightly.yaml``, ``jobs/nightly``; not ``1/3``, ``3.14`` or an address."""
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return os.path.isfile(name)
+    except ValueError:  # a NUL in it
+        return False
+
+
+def _names_beside(path: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(os.path.dirname(path) or ".") if not name.startswith(".")]
+    except (OSError, ValueError):
+        return []
 
 
 def _values(variables: Sequence[str]) -> dict[str, str]:
