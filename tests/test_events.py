@@ -30,7 +30,7 @@ def test_a_live_event_has_json_and_is_no_durable_one(event: e.Live) -> None:
 
 @given(commands)
 def test_a_command_survives_json(command: c.AnyCommand) -> None:
-    assert c.command_decoder.decode(msgspec.json.encode(command)) == command
+    assert c.decode(msgspec.json.encode(command)) == command
 
 
 def test_kinds_are_the_names_of_the_classes_and_each_is_used_once() -> None:

@@ -99,14 +99,33 @@ def pins(path: Path) -> dict[str, str]:
 
 def test_importing_outrider_loads_nothing_heavy() -> None:
     heavy = "openai|httpx2|structlog|jsonschema|jinja2|click|rich|aiohttp|sqlite3|ddgs|lxml|xllamacpp"
-    code = f"import sys, outrider; print(*[name for name in {heavy.split('|')} if name in sys.modules])"
+    running = "outrider.loop|outrider.toolbox|outrider.threads"
+    assert not loaded("import outrider", f"{heavy}|{running}")
+
+
+def test_a_server_that_is_ready_has_loaded_what_its_runs_need() -> None:
+    code = """
+import asyncio
+from outrider import Agent
+from outrider.testing.scripted import ScriptedModel
+asyncio.run(Agent(ScriptedModel(["hello"]), journal=None).ready())"""
+    assert loaded(code, "outrider.loop|jinja2") == ["outrider.loop", "jinja2"]
+
+
+def loaded(code: str, names: str) -> list[str]:
+    """Those of the modules with these names, separated by |, that a new process has loaded after this code."""
+    asked = f"{code}\nimport sys; print(*[name for name in {names.split('|')} if name in sys.modules])"
     path = os.pathsep.join(str(home) for home in HOMES.values())
-    run = [sys.executable, "-c", code]
     done = subprocess.run(
-        run, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", asked],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert not done.stdout.split(), f"import outrider loads {done.stdout}"
+    return done.stdout.split()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Agent: what a user makes once and shares; every run starts here."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 from outrider import commands as c
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
-from outrider.given import check_limits, check_rest, journal_from, model_from, tools_from
+from outrider.given import check_limits, check_rest, journal_from, model_from, secrets_from, tools_from
 from outrider.inbox import answer_to, doubt_about
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
@@ -29,25 +29,23 @@ from outrider.opening import (
     new_run_id,
     own_version,
 )
-from outrider.openrouter.settings import DEFAULT_MODEL, KEY_VARIABLE, Settings
+from outrider.openrouter.settings import DEFAULT_MODEL, Settings
 from outrider.output import OutputType
 from outrider.policy import Policy, default_policy, policy_name
 from outrider.result import Result
 from outrider.run import Observer, Run
 from outrider.state import State
-from outrider.threads import portal
 from outrider.tool import BadArguments, Tool
-from outrider.toolbox import Toolbox
 from outrider_prompts import say as words
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from outrider.toolbox import Toolbox
+
 Deps = TypeVar("Deps", default=None)
 Out = TypeVar("Out", default=str)
 AnyDeps = TypeVar("AnyDeps", default=None)
-
-SHORTEST_KEY = 16
 
 
 class Preview(Struct, frozen=True):
@@ -150,7 +148,7 @@ class Agent(Generic[Deps, Out]):
         self._policy = policy
         self._journal = journal_from(journal)
         self._observers = tuple(observers)
-        self._masking = Masking([*map(_plain, secrets), *_own_key(getattr(self.model, "options", settings))])
+        self._masking = Masking(secrets_from(secrets, getattr(self.model, "options", settings)))
 
     # ------------------------------------------------------------------------------------------ running
 
@@ -273,7 +271,8 @@ class Agent(Generic[Deps, Out]):
     async def ready(self) -> None:
         """Load what the first run would have to load. For servers, before the first request comes in."""
         await self.model.ready()
-        await asyncio.to_thread(words, "answer_truncated")  # the templates' library, off the event loop
+        await asyncio.to_thread(import_module, "outrider.loop")  # off the event loop
+        await asyncio.to_thread(words, "answer_truncated")  # with the templates' library
 
     async def close(self) -> None:
         """Give back connections and processes."""
@@ -355,10 +354,14 @@ class Agent(Generic[Deps, Out]):
         run.start()
         return run
 
-    def _toolbox(self, deps: Deps | None) -> Toolbox:
+    def _toolbox(self, deps: Deps | None) -> "Toolbox":
+        from outrider.toolbox import Toolbox
+
         return Toolbox(self.tools, self._policy, deps, self.name)
 
     def _wait(self, begin: Callable[[], Awaitable[Run[Out]]]) -> Result[Out]:
+        from outrider.threads import portal
+
         going: list[Run[Out]] = []
         asked: list[bool] = []
 
@@ -381,13 +384,3 @@ class Agent(Generic[Deps, Out]):
         text = instructions(deps) if callable(instructions) else instructions  # pyright: ignore[reportArgumentType]
         check_text("what instructions returned", text)
         return text
-
-
-def _own_key(settings: Settings) -> list[str]:
-    """The API key, to be masked, unless it is a mere word, as servers at home take: that may stand in any text."""
-    key = (settings.api_key or os.environ.get(KEY_VARIABLE, "")).strip()
-    return [key] if len(key) >= SHORTEST_KEY else []
-
-
-def _plain(secret: "str | SecretStr") -> str:
-    return secret if isinstance(secret, str) else secret.get_secret_value()

@@ -1,5 +1,7 @@
 """What other processes may ask of a run. Commands wait in an inbox; only the run's owner turns them into events."""
 
+from functools import cache
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -50,4 +52,13 @@ class Unreadable(Command, frozen=True, tag="unreadable"):
 
 
 AnyCommand = Answer | Settle | Say | Cancel | Unreadable
-command_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[AnyCommand]:
+    return msgspec.json.Decoder(AnyCommand)
+
+
+def decode(body: bytes) -> AnyCommand:
+    """The command this JSON stands for. Raises msgspec.DecodeError on anything else."""
+    return _decoder().decode(body)

@@ -5,6 +5,7 @@ those who watch; the state never needs them. Time and number are stamped once, i
 """
 
 from decimal import Decimal
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -379,7 +380,11 @@ class Entry(Struct, frozen=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Durable] = msgspec.json.Decoder(Durable)
+
+
+@cache  # made at first use: it looks at every field of every event
+def _decoder() -> msgspec.json.Decoder[Durable]:
+    return msgspec.json.Decoder(Durable)
 
 
 def encode(event: Durable | Live) -> bytes:
@@ -389,4 +394,4 @@ def encode(event: Durable | Live) -> bytes:
 
 def decode(body: bytes) -> Durable:
     """The durable event this JSON stands for. Raises msgspec.DecodeError on anything else."""
-    return _decoder.decode(body)
+    return _decoder().decode(body)

@@ -4,15 +4,21 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from outrider.errors import SetupError
 from outrider.journal import Journal
 from outrider.messages import Limits
 from outrider.model import Model
-from outrider.openrouter.settings import Settings, is_openrouter
+from outrider.openrouter.settings import KEY_VARIABLE, Settings, is_openrouter
 from outrider.policy import ask_before
 from outrider.tool import Tool, as_tool
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+SHORTEST_KEY = 16
+"""Characters; a shorter API key is a mere word, as servers at home take, and may stand in any text."""
 
 _MODEL = ("name", "settings", "ask", "ready", "close")
 _SCHEMA = frozenset(("type", "properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"))
@@ -79,6 +85,13 @@ def _expanded(folder: Path) -> Path:
         return folder.expanduser()
     except RuntimeError:  # no HOME, and a user that the system does not know
         raise SetupError(f"journal is {str(folder)!r}, and there is no such home", "Give the whole path.") from None
+
+
+def secrets_from(secrets: "Sequence[str | SecretStr]", settings: Settings) -> list[str]:
+    """The texts to be masked: those given, and the API key unless it is a mere word."""
+    texts = [secret if isinstance(secret, str) else secret.get_secret_value() for secret in secrets]
+    key = (settings.api_key or os.environ.get(KEY_VARIABLE, "")).strip()
+    return [*texts, key] if len(key) >= SHORTEST_KEY else texts
 
 
 def check_limits(limits: object) -> None:

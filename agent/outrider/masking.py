@@ -85,7 +85,7 @@ class Masking:
     def command(self, command: c.AnyCommand) -> c.AnyCommand:
         """The command without secrets: it waits on disk until the run takes it in."""
         masked = self._masked(msgspec.json.encode(command))
-        return c.command_decoder.decode(masked) if masked else command
+        return c.decode(masked) if masked else command
 
     def _masked(self, body: bytes) -> bytes | None:
         """This JSON without secrets, or None when it has none."""

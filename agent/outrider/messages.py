@@ -5,6 +5,7 @@ kept in the event that brought the message, and joined into every later request.
 """
 
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -72,7 +73,11 @@ class ToolMessage(Struct, frozen=True, tag_field="role", tag="tool"):
 Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Message]:
+    return msgspec.json.Decoder(Message)
 
 
 def to_wire(message: Message) -> Raw:
@@ -82,7 +87,7 @@ def to_wire(message: Message) -> Raw:
 
 def from_wire(wire: Raw | bytes) -> Message:
     """The message these bytes stand for; unknown fields are ignored."""
-    return _decoder.decode(wire)
+    return _decoder().decode(wire)
 
 
 def without_reasoning(wire: Raw) -> Raw:

@@ -10,7 +10,7 @@ import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import msgspec
 
@@ -19,13 +19,15 @@ from outrider.errors import JournalError
 from outrider.inbox import heard
 from outrider.journal import Log, Totals
 from outrider.journal.nothing import NoLog
-from outrider.loop import Output, Parts, loop
 from outrider.masking import LiveMask, Masking
 from outrider.model import Composer, Model
 from outrider.result import Result
 from outrider.state import State
 from outrider.stop import Stop
-from outrider.toolbox import Toolbox
+
+if TYPE_CHECKING:  # the first run imports the loop; many programs import outrider and never run it
+    from outrider.loop import Output
+    from outrider.toolbox import Toolbox
 
 Out = TypeVar("Out")
 
@@ -90,13 +92,15 @@ class Run(Generic[Out]):
         state: State,
         log: Log,
         model: Model,
-        toolbox: Toolbox,
-        output: Output,
+        toolbox: "Toolbox",
+        output: "Output",
         masking: Masking,
         observers: Sequence[Observer],
         read: Callable[[State], Out],
         live: bool,
     ) -> None:
+        from outrider.loop import Parts
+
         self.state = state
         self._log = log
         self._masking = masking
@@ -209,6 +213,8 @@ class Run(Generic[Out]):
                 yield heard(self.state, number, command, time.time(), later)
 
     async def _drive(self) -> Result[Out]:
+        from outrider.loop import loop
+
         timer = self._deadline()
         problem: Exception | None = None
         try:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from outrider.commands import AnyCommand, Command, Unreadable, command_decoder
+from outrider.commands import AnyCommand, Command, Unreadable, decode
 from outrider.errors import Fenced, JournalError, RunNotFound
 from outrider.events import Entry
 from outrider.journal import Summary, Totals, tables
@@ -179,6 +179,6 @@ def _absent(home: Path) -> JournalError:
 
 def _command(id: int, body: bytes) -> AnyCommand:
     try:
-        return command_decoder.decode(body)
+        return decode(body)
     except (msgspec.DecodeError, TypeError) as error:
         return Unreadable("", f"command {id} cannot be read, damaged or of a newer Outrider: {error}")

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from outrider.errors import SetupError
 
 LONGEST = 64
-_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_FORBIDDEN = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 def wire_name(name: str) -> str:
@@ -15,12 +13,12 @@ def wire_name(name: str) -> str:
 
     The same name gives the same wire name everywhere and always.
     """
-    if _PLAIN.fullmatch(name):
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         return name
     from hashlib import sha256
 
     digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:10]
-    rest = _FORBIDDEN.sub("_", name).strip("_")[: LONGEST - len(digest) - 1]
+    rest = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[: LONGEST - len(digest) - 1]
     return f"{rest or 'tool'}_{digest}"
 
 

@@ -41,7 +41,7 @@ _PYDANTIC_TYPES = {
     "null": "none_required",
 }
 _RULES = {error: f"is not {_WORDS[name]}" for name, errors in _PYDANTIC_TYPES.items() for error in errors.split()}
-_SUBJECT = re.compile(r"^(Input|String|List|Tuple|Set|Frozenset|Dictionary|Data|Bytes|Value|Decimal input) (?=should)")
+_SUBJECT = r"^(Input|String|List|Tuple|Set|Frozenset|Dictionary|Data|Bytes|Value|Decimal input) (?=should)"
 
 
 Path = Sequence[str | int]
@@ -67,7 +67,7 @@ def _found(path: Path, kind: str, message: str, value: object) -> Found:
         return path, "", "there is no such property"
     if kind in _RULES:
         return path, _shown(value), _RULES[kind]
-    rule, says_should = _SUBJECT.subn("", message)
+    rule, says_should = re.subn(_SUBJECT, "", message)
     if not says_should:
         rule = "does not fit: " + rule.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return path, _shown(value), rule
