@@ -85,8 +85,11 @@ class Prompt(Struct, frozen=True, kw_only=True):
     @classmethod
     def read(cls, path: str | Path) -> "Prompt":
         """The prompt in a file. Raises SetupError for a file that cannot be read or is none."""
-        file = str(path)
-        text = read_text(path, "prompt file")
+        return cls.parse(read_text(path, "prompt file"), str(path))
+
+    @classmethod
+    def parse(cls, text: str, file: str) -> "Prompt":
+        """The prompt in a text; ``file`` is named in complaints. Raises SetupError when it is none."""
         with named(file, lambda line: line):
             head, body, first = parts(text.replace("\r\n", "\n"))
         toml = Toml(head, file, first=2)

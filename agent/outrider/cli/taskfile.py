@@ -149,8 +149,8 @@ class TaskFile:
             return Prompt(file=self.path, task=task, instructions=instructions, given_by=_GIVEN_BY)
         path = self._beside(self._values["prompt"])
         with self._said_of("prompt"):
-            read_text(path, "prompt file")
-        prompt = Prompt.read(path)
+            text = read_text(path, "prompt file")
+        prompt = Prompt.parse(text, path)
         if instructions and prompt.instructions:
             raise self._toml.wrong(f"{prompt.file} has instructions too", "Leave one of them out.", "instructions")
         return replace(prompt, instructions=instructions or prompt.instructions, given_by=_GIVEN_BY)
