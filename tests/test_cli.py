@@ -89,6 +89,19 @@ def test_events_are_json_lines_with_the_report_last(outrider: Shell) -> None:
     assert outrider("show", report["run"], "--json").lines == events
 
 
+def test_what_failed_and_what_is_in_doubt_stands_in_the_report_and_at_the_end(outrider: Shell) -> None:
+    broken = FakeReply(text="Rather warm, I think.", drop_at=2)
+    outrider.server.add(FakeReply(calls=[("weather", {"town": "Paris"})]), broken, "Warm.")
+    done = outrider("run", "How warm?", "-t", "app:weather", "--json")
+    report = done.json
+    assert (report["outcome"], report["output"], report["partial"]) == ("finished", "Warm.", None)
+    assert (report["tool_calls"], report["tool_failures"]) == (1, 1)
+    assert (report["cost"], report["requests_in_doubt"], report["unpriced"]) == ("0.0002", 1, 0)
+    told = " · 1 tool call, 1 failed · 28 tokens · $0.00020 + 1 request in doubt · "
+    assert told in done.err
+    assert told in outrider("show", "last").out
+
+
 def test_a_dry_run_prints_the_request_and_sends_nothing(outrider: Shell) -> None:
     done = outrider("run", "Hi", "-t", "app:weather", "--instructions", "Be short.", "--dry-run", OPENROUTER_API_KEY="")
     assert done.code == 0

@@ -18,6 +18,7 @@ from outrider.limits import charged, reached
 from outrider.messages import Usage
 from outrider.model import ModelEvent, Request
 from outrider.state import State
+from outrider.telling import bill
 from outrider.testing.scripted import Calls, Script, ScriptedModel
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +82,31 @@ async def test_a_request_that_may_have_been_billed_has_an_unknown_cost(billed: A
     model = ScriptedModel([e.RequestFailed(0, "timeout", "no answer", "stop", billed=billed)])
     result = await Agent(model, journal=None).run("go")
     assert result.cost == cost
-    assert ("cost unknown" in str(result)) == (cost is None)
+    assert (" · cost unknown: 1 request in doubt · " in str(result)) == (cost is None)
+
+
+async def test_a_model_on_this_machine_costs_nothing_whatever_becomes_of_a_request() -> None:
+    model = ScriptedModel([e.RequestFailed(0, "timeout", "no answer", "stop", billed="unknown")], name="local")
+    result = await Agent(model, limits=Limits(dollars="0.01"), journal=None).run("go")
+    assert (result.cost, result.receipt.requests_in_doubt, charged(result.state)) == (Decimal(0), 0, Decimal(0))
+    assert " · $0.00 · " in str(result)
+    sent = e.Entry(9, result.state.last_at, e.RequestSent(2, "work", 1, ""))
+    result.state.add(sent)
+    assert (result.cost, charged(result.state)) == (Decimal(0), Decimal(0)), "killed while it was asked"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (State(), "$0.00"),
+        (State(turns=2, unpriced=2), "cost unknown"),
+        (State(turns=2, usage=Usage(cost=Decimal("0.5")), unpriced=1), "$0.50 + 1 reply without a price"),
+        (State(turns=1, usage=Usage(cost=Decimal("0.5")), open_request=2), "$0.50 + 1 request in doubt"),
+        (State(open_request=1, doubts=1), "cost unknown: 2 requests in doubt"),
+    ],
+)
+def test_the_bill_says_what_is_not_in_it(state: State, told: str) -> None:
+    assert bill(state) == told
 
 
 async def test_the_last_reply_within_a_limit_is_judged_before_the_limit_counts() -> None:
@@ -132,7 +157,8 @@ async def test_requests_in_doubt_are_charged(journal: SQLiteJournal) -> None:
     assert result.outcome == "limit"
     assert result.detail == "limit dollars reached: $0.003 of $0.003", "one bill and two that may have come"
     assert result.receipt.requests_in_doubt == 2
-    assert "2 in doubt" in str(result)
+    assert " · $0.0010 + 2 requests in doubt · " in str(result)
+    assert result.cost == Decimal("0.001"), "what was billed, and nothing else"
 
     model = ScriptedModel([LOOK, failed("no"), failed("no"), "done"])
     agent = Agent(model, tools=[look], limits=none(dollars="0.003"), journal=journal)

@@ -93,7 +93,7 @@ def test_the_page_tells_every_column(outrider: Shell) -> None:
 @given(events)
 def test_every_event_fits_its_schema(event: e.Durable) -> None:
     line: Json = {"run": "r", "seq": 1, "at": 1.5, "event": json.loads(e.encode(event))}
-    schema("events").validate(line)
+    assert not list(schema("events").iter_errors(line))
 
 
 ENDS: dict[str, tuple[list[str], list[FakeReply | str]]] = {

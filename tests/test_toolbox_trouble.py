@@ -81,6 +81,27 @@ async def test_an_exception_reaches_the_model_as_its_type_and_the_record_in_full
     assert result.outcome == "finished"
 
 
+@pytest.mark.parametrize(
+    ("calls", "failures", "line"),
+    [
+        ([("look", {})], 1, "1 tool call, 1 failed · "),
+        (
+            [("weather", {"city": "Paris"}), ("look", {}), ("wether", {}), ("weather", {})],
+            3,
+            "4 tool calls, 3 failed · ",
+        ),
+        ([("weather", {"city": "Paris"})], 0, "1 tool call · "),
+    ],
+)
+async def test_failed_calls_are_counted_whatever_failed(
+    calls: list[tuple[str, dict[str, Any]]], failures: int, line: str
+) -> None:
+    look = tool(_raises(ValueError()), name="look", effect="read")
+    result = await outcome_of(Calls(*calls), weather, look)
+    assert (result.outcome, result.tool_failures) == ("finished", failures)
+    assert line in str(result)
+
+
 async def test_a_tool_that_cancels_itself_is_a_failed_call() -> None:
     @tool(effect="read")
     async def quits() -> str:

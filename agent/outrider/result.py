@@ -124,7 +124,10 @@ class Result(Generic[Out]):
 
     @property
     def cost(self) -> Decimal | None:
-        """US dollars as billed: 0 when nothing was answered, None when nobody said what it cost."""
+        """US dollars billed so far: 0 when nothing can have been billed, None when something can and no bill has come.
+
+        Not in it: requests in doubt (sent, and never answered) and replies without a price; ``receipt`` counts both.
+        """
         return cost_of(self._state)
 
     @property
@@ -136,6 +139,11 @@ class Result(Generic[Out]):
     def tool_calls(self) -> int:
         """Tool calls the model asked for."""
         return self._state.tool_calls
+
+    @property
+    def tool_failures(self) -> int:
+        """Calls whose result is an error: the tool failed or could not be called, or the call was not allowed."""
+        return self._state.tool_failures
 
     @property
     def seconds(self) -> float:

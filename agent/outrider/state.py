@@ -90,6 +90,8 @@ class State(Struct):
     turns: int = 0
     requests: int = 0
     tool_calls: int = 0
+    tool_failures: int = 0
+    """Calls whose result is an error: the tool failed or could not be called, or the call was not allowed."""
     usage: Usage = Usage()
     dearest: Decimal | None = None
     """The highest bill of one request so far, in dollars."""
@@ -133,9 +135,14 @@ class State(Struct):
         return self.outcome is not None
 
     @property
+    def free(self) -> bool:
+        """Whether it asks a model on this machine, which bills nothing."""
+        return self.model == "local" or self.model.startswith("local:")
+
+    @property
     def requests_in_doubt(self) -> int:
         """Requests that may have been billed without our hearing it, an unanswered one included."""
-        return self.doubts + bool(self.open_request)
+        return 0 if self.free else self.doubts + bool(self.open_request)
 
     def owed_calls(self) -> tuple[Call, ...]:
         """The calls that have no result yet, in call order."""
@@ -244,7 +251,7 @@ def _request_sent(state: State, event: e.RequestSent, entry: e.Entry) -> None:
     if state.open_request:
         _doubt_request(state)
     state.open_request = event.number
-    state.stake = (state.limits.dollars or Decimal(0)) / 2
+    state.stake = Decimal(0) if state.free else (state.limits.dollars or Decimal(0)) / 2
     state.requests = max(state.requests, event.number)
     state.settings = event.settings or state.settings
     state.phase = event.phase
@@ -310,6 +317,8 @@ def _tool_started(state: State, event: e.ToolStarted, entry: e.Entry) -> None:
 
 
 def _tool_finished(state: State, event: e.ToolFinished, entry: e.Entry) -> None:
+    owed = event.call in state.calls and state.calls[event.call].status != "done"
+    state.tool_failures += owed and not event.ok
     _settle(state, event.call, event.wire)
 
 

@@ -5,22 +5,36 @@ from decimal import Decimal
 from outrider.state import State
 
 
-def figures(state: State) -> str:
-    """Requests, calls, tokens, dollars and seconds of a run, in one line."""
+def figures(state: State, live: bool = False) -> str:
+    """Requests, calls, tokens, bill and seconds of a run, in one line; no tokens where none were counted."""
+    failed = f", {state.tool_failures} failed" if state.tool_failures else ""
     parts = [
-        _count(state.requests, "request"),
-        _count(state.tool_calls, "tool call"),
-        f"{state.usage.tokens} tokens",
-        dollars(cost_of(state)),
+        counted(state.requests, "request"),
+        f"{counted(state.tool_calls, 'tool call')}{failed}",
+        counted(state.usage.tokens, "token") if state.usage.tokens else "",
+        bill(state, live),
         f"{state.seconds:.1f} s",
     ]
-    if state.requests_in_doubt:
-        parts.insert(1, f"{state.requests_in_doubt} in doubt")
-    return " · ".join(parts)
+    return " · ".join(part for part in parts if part)
+
+
+def bill(state: State, live: bool = False) -> str:
+    """What was billed, and what may be owed besides: "$0.0012 + 1 request in doubt".
+
+    Of a ``live`` run the request under way is not in doubt.
+    """
+    cost = cost_of(state)
+    doubts = state.doubts if live else state.requests_in_doubt
+    more = [counted(doubts, "request in doubt", "requests in doubt")] if doubts else []
+    if cost is None:
+        return ": ".join([dollars(cost), *more])
+    if state.unpriced:
+        more.append(counted(state.unpriced, "reply without a price", "replies without a price"))
+    return " + ".join([dollars(cost), *more])
 
 
 def cost_of(state: State) -> Decimal | None:
-    """US dollars as billed: 0 when no reply and no doubt could have a bill, None when nobody said."""
+    """US dollars billed so far: 0 when nothing can have been billed, None when something can and no bill has come."""
     unbilled = not (state.turns or state.requests_in_doubt or state.usage.tokens)
     return Decimal(0) if state.usage.cost is None and unbilled else state.usage.cost
 
@@ -33,8 +47,9 @@ def dollars(cost: Decimal | None) -> str:
     return f"${cost:.{max(2, places)}f}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """A number of things: "1 call", "2 calls"."""
+    return f"{number} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def why_paused(state: State, reason: str) -> str:

@@ -38,7 +38,12 @@ class EventLine(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What ``--json`` writes. ``output`` is null without an answer, ``resume`` when there is nothing to resume."""
+    """What ``--json`` writes. ``output`` is null without an answer, ``resume`` when there is nothing to resume.
+
+    ``partial`` is what there is of an answer where there is no ``output``. ``cost`` is what was billed, in dollars:
+    null when something can have been billed and no bill has come. Not in it are ``requests_in_doubt`` (sent, and
+    never answered) and the replies that came ``unpriced``. ``tool_failures`` counts calls whose result is an error.
+    """
 
     schema: int = 1
     run: str
@@ -51,7 +56,10 @@ class Report(Struct, frozen=True, kw_only=True):
     cost: Decimal | None
     turns: int
     requests: int
+    requests_in_doubt: int
+    unpriced: int
     tool_calls: int
+    tool_failures: int
     seconds: float
     model: str
     resume: str | None
@@ -260,19 +268,22 @@ def accepted(state: State) -> Any:
 
 
 def _report(result: Result[Any], resume: str | None) -> Report:
-    state = result.state
+    state, answered = result.state, result.outcome == "finished"
     return Report(
         run=result.run,
         outcome=result.outcome,
         exit_code=result.exit_code,
-        output=accepted(state) if result.outcome == "finished" else None,
-        partial=result.partial,
+        output=accepted(state) if answered else None,
+        partial=None if answered else result.partial,
         detail=result.detail,
         usage=msgspec.structs.asdict(result.usage),
         cost=result.cost,
         turns=result.turns,
         requests=state.requests,
+        requests_in_doubt=state.requests_in_doubt,
+        unpriced=state.unpriced,
         tool_calls=result.tool_calls,
+        tool_failures=result.tool_failures,
         seconds=round(result.seconds, 3),
         model=state.model,
         resume=resume,
