@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import AfterValidator, BaseModel
 
-from outrider import Agent, Limits, Run, Settings, TextDelta, tool
+from outrider import Agent, Limits, NoOutput, Run, Settings, TextDelta, tool
 from outrider import events as e
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.run import Reader
@@ -64,7 +64,7 @@ async def test_cancel_while_one_of_three_parallel_calls_has_finished_keeps_its_r
         await asyncio.wait_for(asyncio.gather(begun.wait(), finished.wait()), WATCHDOG)
     await watching
     result = await run.result()
-    assert (result.outcome, result.state.paused) == ("paused", "stopped")
+    assert (result.outcome, result.state.paused) == ("paused", "left")
 
     entries = await journal.read(run.id)
     results = [entry.event for entry in entries if isinstance(entry.event, e.ToolFinished)]
@@ -92,9 +92,14 @@ async def test_consumer_leaves_after_the_first_delta_run_is_paused_and_connectio
     result = await run.result()
     assert result.outcome == "paused"
     assert result.exit_code == 6
+    assert str(result).startswith("paused: its reader left · 1 request · ")
+    assert result.detail == "it was stopped because its reader left, and can be resumed"
+    with pytest.raises(NoOutput) as caught:
+        _ = result.output
+    assert caught.value.hint == f"Go on: outrider resume {run.id}", "nobody has to answer anything"
     assert result.state.requests_in_doubt == 1
     entries = await journal.read(run.id)
-    assert entries[-1].event == e.RunPaused("stopped")
+    assert entries[-1].event == e.RunPaused("left")
     await agent.close()
 
 

@@ -154,7 +154,7 @@ def test_a_stop_leaves_clean_lines(
     assert stopping.endswith("stopping; once more ends it at once")
     assert outcome == f"{'interrupted' if code == 130 else 'paused'}: it was stopped and can be resumed"
     assert re.match(r"to go on: OUTRIDER_HOME=\S+ outrider resume \w+$", command)
-    assert re.match(r"(interrupted|paused) · 1 request · ", figures)
+    assert re.match(r"(interrupted|paused: stopped) · 1 request · ", figures)
     assert empty == ""
 
 

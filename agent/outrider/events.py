@@ -70,9 +70,12 @@ class RunResumed(Event, frozen=True, tag="run_resumed"):
 
 
 class RunPaused(Event, frozen=True, tag="run_paused"):
-    """The run waits: for an approval, for word on a call in doubt, or because it was stopped."""
+    """The run rests: it waits for an approval or for word on a call in doubt, or it was stopped.
 
-    reason: Literal["approval", "doubt", "stopped", "interrupted"]
+    ``reason`` "left" is a stop, too: whoever read the run's events left before its end.
+    """
+
+    reason: Literal["approval", "doubt", "stopped", "left", "interrupted"]
 
     flush = True
 

@@ -132,7 +132,7 @@ async def land(state: State, parts: Parts) -> None:
         case "seconds":
             used = state.seconds + max(0.0, parts.now() - state.last_at)
             await parts.record(e.LimitReached("seconds", f"{used:.1f}", f"{state.limits.seconds:g}"))
-        case "interrupted":
-            await parts.record(e.RunPaused("interrupted"))
+        case "interrupted" | "left" as reason:
+            await parts.record(e.RunPaused(reason))
         case _:
             await parts.record(e.RunPaused("stopped"))

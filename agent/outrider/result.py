@@ -11,7 +11,7 @@ from outrider.errors import OUTCOMES, NoOutput, OutriderError
 from outrider.events import Outcome
 from outrider.messages import AssistantMessage, Message, Usage, from_wire
 from outrider.state import State
-from outrider.telling import cost_of, figures, why_paused
+from outrider.telling import cost_of, ending, figures, why_paused
 
 Out = TypeVar("Out")
 
@@ -80,7 +80,8 @@ class Result(Generic[Out]):
         return error(f"run {self.run} has no output: {self.outcome}: {self.detail}", self._hint(), self)
 
     def _hint(self) -> str:
-        hint = _HINTS[self.outcome].format(run=self.run) if self.kept else _UNKEPT
+        way = "interrupted" if self._state.paused in ("stopped", "left") else self.outcome
+        hint = _HINTS[way].format(run=self.run) if self.kept else _UNKEPT
         if isinstance(self.problem, OutriderError) and self.problem.hint:
             return self.problem.hint
         return f"{self._state.hint} {hint}" if self._state.hint else hint
@@ -169,7 +170,7 @@ class Result(Generic[Out]):
         )
 
     def __str__(self) -> str:
-        line = f"{self.outcome} · {figures(self._state)}"
+        line = f"{ending(self._state, self.outcome)} · {figures(self._state)}"
         return f"{line} · outrider show {self.run}" if self.kept else line
 
     def __repr__(self) -> str:

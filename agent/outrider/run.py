@@ -146,7 +146,7 @@ class Run(Generic[Out]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._task and not self._task.done():
-            self.stop()
+            self.stop("left")
             await asyncio.wait([self._task])
 
     def _repr_html_(self) -> str:

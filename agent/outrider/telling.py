@@ -18,6 +18,15 @@ def figures(state: State, live: bool = False) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def ending(state: State, otherwise: str) -> str:
+    """How a run ended in a word, and two more where it waits for nobody: "finished", "paused: its reader left".
+
+    ``otherwise`` stands for a run without an end.
+    """
+    stopped = {"stopped": ": stopped", "left": ": its reader left"}.get(state.paused, "")
+    return f"{state.outcome or otherwise}{stopped}"
+
+
 def bill(state: State, live: bool = False) -> str:
     """What was billed, and what may be owed besides: "$0.0012 + 1 request in doubt".
 
@@ -56,6 +65,8 @@ def why_paused(state: State, reason: str) -> str:
     """What a run waits for that pauses in this state, as a sentence; ``reason`` is that of its RunPaused."""
     if reason in ("stopped", "interrupted"):
         return "it was stopped and can be resumed"
+    if reason == "left":
+        return "it was stopped because its reader left, and can be resumed"
     waits: list[str] = []
     for status, what in (("asked", "consent to"), ("doubt", "word on what became of")):
         calls = [f"{call.call.name} ({call.call.id})" for call in state.owed_calls() if call.status == status]

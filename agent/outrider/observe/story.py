@@ -14,7 +14,7 @@ from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessa
 from outrider.observe.line import Line, Tone, tone_of, toned
 from outrider.observe.terminal import Lines, call_name, result_text, told
 from outrider.state import State
-from outrider.telling import figures
+from outrider.telling import ending, figures
 
 MOST = 4000
 """Characters shown of any one text."""
@@ -175,7 +175,7 @@ def _ending(state: State) -> Lines:
         yield Line(f"the record ends here: outrider resume {state.run}, unless a process is at it", fit="keep")
     elif state.outcome != "finished":
         yield Line(f"to go on: outrider resume {state.run}, with its flags", fit="keep")
-    yield Line(f"{state.outcome or 'unfinished'} · {figures(state)}", tone_of(state.outcome or ""), "wrap")
+    yield Line(f"{ending(state, 'unfinished')} · {figures(state)}", tone_of(state.outcome or ""), "wrap")
 
 
 def _heading(text: str) -> Line:
