@@ -34,7 +34,7 @@ from outrider.observe.status import Now, now_of, status
 from outrider.observe.story import story
 from outrider.observe.terminal import call_text, lines, short
 from outrider.state import Call, State
-from outrider.telling import clean
+from outrider.telling import clean, figures
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
@@ -87,20 +87,50 @@ async def test_a_story_shows_what_a_person_said_and_the_arguments_put_in_place()
     entries = [
         Entry(1, 0.0, RunStarted("r", "task", "agent", "local", (), Limits())),
         Entry(2, 0.0, MessageAdded(to_wire(UserMessage("In French,\nplease")), "user")),
-        Entry(3, 0.0, Replied(1, to_wire(AssistantMessage("Vu.")), "stop", Usage(), "local", "local")),
+        Entry(3, 0.0, Replied(1, to_wire(AssistantMessage("Vu.")), "stop", Usage(5), "some", "some")),
         Entry(4, 0.0, ApprovalGiven("r:1:0", 3, True, "cli", Raw(b'{"amount":2}'))),
     ]
     told = "\n".join(line.text for line in story(entries))
     assert "a message from user\n    In French,\n    please\n" in told
     assert "allowed by cli, with other arguments\n    {\n" in told
     assert '"amount": 2' in told
-    assert "cost unknown · local\n" in told
+    assert "  5 tokens · cost unknown · some\n" in told
 
 
 def test_a_failure_that_is_tried_again_is_one_sentence() -> None:
     failed = RequestFailed(1, "overloaded", "The server is overloaded.", "retry", 503, 0.5)
     (line,) = lines(Entry(1, 0.0, failed), State())
     assert line == "request 1 failed: overloaded 503: The server is overloaded; again in 0.5 s · not billed"
+
+
+def test_a_retry_that_fails_alike_is_told_in_short_and_the_last_one_whole() -> None:
+    state, told = State(), list[str]()
+    failures = [
+        RequestFailed(1, "connection", "No network.", "retry", delay=0.5),
+        RequestFailed(2, "connection", "No network.", "retry", delay=1.0),
+        RequestFailed(3, "overloaded", "It is busy.", "retry", 503, 2.0),
+        RequestFailed(4, "overloaded", "It is busy.", "retry", 503),
+        RequestFailed(5, "overloaded", "It is busy.", "stop", 503, hint="Wait."),
+    ]
+    for seq, failed in enumerate(failures):
+        entry = Entry(seq, 0.0, failed)
+        told += lines(entry, state)
+        state.add(entry)
+    assert told == [
+        "request 1 failed: connection: No network; again in 0.5 s · not billed",
+        "request 2 failed: connection; again in 1.0 s · not billed",
+        "request 3 failed: overloaded 503: It is busy; again in 2.0 s · not billed",
+        "request 4 failed: overloaded 503 · not billed",
+        "request 5 failed: overloaded 503: It is busy. · not billed",
+        "  Wait.",
+    ]
+
+
+def test_a_reply_by_rule_does_not_look_like_one_that_nobody_counted() -> None:
+    by_rule = Replied(1, to_wire(AssistantMessage("{}")), "stop", Usage(cost=Decimal(0)), "local", "local")
+    assert lines(Entry(1, 0.0, by_rule), State()) == ["  by rule, without asking the model · $0.00"]
+    state = State(model="local", requests=1, turns=1, usage=by_rule.usage)
+    assert figures(state) == "1 request · 0 tool calls · $0.00 · 0.0 s"
 
 
 async def test_how_a_run_ends_is_said_once() -> None:

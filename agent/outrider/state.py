@@ -113,6 +113,8 @@ class State(Struct):
     """Replies in a row that were cut off at the model's length limit in the middle of their calls."""
     failures: int = 0
     """Failed requests in a row."""
+    trouble: str = ""
+    """What the last of them came to, as a sentence."""
     delay: float = 0.0
     detour: e.Detour = e.NO_DETOUR
     """What the next request does differently from the run's own."""
@@ -273,7 +275,7 @@ def _request_failed(state: State, event: e.RequestFailed, entry: e.Entry) -> Non
     _charge(state, event.usage)
     if event.billed == "unknown":
         _doubt_request(state)
-    state.failures += 1
+    state.failures, state.trouble = state.failures + 1, event.message
     state.delay = event.delay
     _ask_another(state, event.detour)
     if event.then == "stop":

@@ -10,7 +10,7 @@ from outrider import events as e
 from outrider.messages import ToolMessage, Usage, from_wire
 from outrider.observe.line import Line, toned
 from outrider.state import State
-from outrider.telling import dollars, why_paused
+from outrider.telling import counted, dollars, why_paused
 
 MOST = 100
 """Characters that a plain line shows of arguments, results and texts."""
@@ -112,14 +112,15 @@ def _request_sent(event: e.RequestSent, before: State, most: int) -> Lines:
 
 
 def _request_failed(event: e.RequestFailed, before: State, most: int) -> Lines:
-    status = f" {event.status}" if event.status else ""
-    message = short(event.message, 400)
-    if event.then == "retry":
-        how = ", ".join([*_detour(event.detour), *([f"in {event.delay:.1f} s"] if event.delay else [])])
-        message = f"{message.removesuffix('.')}; again {how}" if how else message
-    tone = "warn" if event.then == "retry" else "bad"
+    told = f"{event.reason} {event.status}" if event.status else event.reason
+    retry = event.then == "retry"
+    if not (retry and before.failures and event.message == before.trouble):  # a retry that fails alike is told in short
+        told = f"{told}: {short(event.message, 400)}"
+    how = ", ".join([*_detour(event.detour), *([f"in {event.delay:.1f} s"] if event.delay else [])])
+    if retry and how:
+        told = f"{told.removesuffix('.')}; again {how}"
     cost = price(event.billed, event.usage)
-    yield _wrapped(f"request {event.number} failed: {event.reason}{status}: {message} · {cost}", tone)
+    yield _wrapped(f"request {event.number} failed: {told} · {cost}", "warn" if retry else "bad")
     if event.then == "stop" and event.hint:
         yield _kept(f"  {event.hint}")
 
@@ -136,7 +137,10 @@ def _detour(detour: e.Detour) -> Iterator[str]:
 
 def _replied(event: e.Replied, before: State, most: int) -> Lines:
     odd = "" if event.finish in ("stop", "tool_calls") else f" · ended by {event.finish}"
-    yield Line(f"  {event.usage.tokens} tokens · {dollars(event.usage.cost)}{odd}", "warn" if odd else "dim")
+    used = counted(event.usage.tokens, "token")
+    if event.provider == "local" and not event.usage.tokens:  # one possibility was left
+        used = "by rule, without asking the model"
+    yield Line(f"  {used} · {dollars(event.usage.cost)}{odd}", "warn" if odd else "dim")
 
 
 def _tool_started(event: e.ToolStarted, before: State, most: int) -> Lines:
