@@ -211,3 +211,15 @@ def test_resume_lists_what_is_missing_with_the_command(outrider: Shell) -> None:
     forced = outrider("resume", "last", "-t", "app:weather", "--force")
     assert forced.code == 6
     assert "  changed: tool pay is missing\n" in forced.err
+
+
+@pytest.mark.parametrize(("kind", "reply"), [("int", "12"), ("list[int]", "[1,2]"), ("date", '"2026-11-01"')])
+def test_pythons_own_types_are_output_types_by_name(outrider: Shell, kind: str, reply: str) -> None:
+    outrider.server.add(FakeReply(calls=[("weather", {"city": "Paris"})]), reply)
+    first = outrider("run", "How many?", "-t", "app:weather", "--output", kind, "--max-turns", "1")
+    assert first.code == 4
+    missing = outrider("resume", "last", "-t", "app:weather", "--max-turns", "4")
+    again = kind if kind.isalpha() else "MODULE:list"  # the record has no more of it
+    assert (missing.code, f"--output {again}" in missing.err) == (2, True)
+    done = outrider(*first.resume)
+    assert (done.code, json.loads(done.out)) == (0, json.loads(reply))

@@ -178,6 +178,71 @@ def test_what_a_model_is_told_of_it(say: Say) -> None:
     assert (told["name"], list(told["parameters"]["properties"])) == ("calculator", ["expression"])
 
 
+# ------------------------------------------------------------------------- one of a family, and a folder
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    (folder / "mail.txt").write_text("Hello")
+    (tmp_path / "secret.txt").write_text("Psst")
+    return folder
+
+
+def test_files_are_read_in_the_folder_named(say: Say, inbox: Path) -> None:
+    assert say("tools", "try", "files.list_files=inbox")[:2] == (0, "mail.txt (5 bytes)\n")
+    assert say("tools", "try", f"files.read_file={inbox}", "path=mail.txt")[:2] == (0, "Hello\n")
+    assert say("tools", "try", "files.read_file=inbox", "path=secret.txt")[0] == 1
+    assert "secret.txt" in say("tools", "try", "files.list_files")[1]
+
+
+def test_a_run_gets_one_tool_of_a_family_and_a_folder(say: Say, inbox: Path) -> None:
+    code, out, _ = say("run", "What is there?", "--tool", "files.read_file=inbox", "-t", "clock.now", "--dry-run")
+    assert code == 0
+    assert [tool["function"]["name"] for tool in json.loads(out)["tools"]] == ["read_file", "now"]
+
+
+def test_a_folder_in_a_task_file_is_looked_for_beside_it(tmp_path: Path, inbox: Path) -> None:
+    with FakeOpenRouter() as server:
+        shell = Shell(tmp_path, server)
+        (tmp_path / "jobs").mkdir()
+        (tmp_path / "jobs" / "x.toml").write_text('task = "What?"\ntools = ["files=../inbox"]\n')
+        server.add(FakeReply(calls=[("list_files", {})]), "One mail.")
+        done = shell("run", str(tmp_path / "jobs" / "x.toml"), "--quiet")
+        assert (done.code, done.out) == (0, "One mail.\n")
+        assert server.requests[1].json["messages"][-1]["content"] == "mail.txt (5 bytes)"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("files=inbux", "/inbux\n  Did you mean inbox?"),
+        ("calculator=inbox", "calculator takes no folder\n  Write calculator alone."),
+        ("own_tools:pay=inbox", "own_tools:pay takes no folder\n"),
+        ("files.raed_file", "files has no tool 'raed_file'\n  Did you mean read_file"),
+        ("files.", "there is no installed tool 'files.'\n  Did you mean files?"),
+        ("fiels=inbox", "there is no installed tool 'fiels'\n  Did you mean files?"),
+        ("read_file", "there is no installed tool 'read_file'\n  Write files.read_file. Installed: "),
+    ],
+)
+def test_a_name_that_cannot_be_is_explained(say: Say, inbox: Path, name: str, told: str) -> None:
+    code, out, err = say("run", "Hi", "--tool", name, "--dry-run")
+    assert (code, out) == (2, "")
+    assert told in err
+
+
+def test_the_whole_disk_is_read_by_nobody_and_a_folder_of_it_is(
+    say: Say, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    code, _, err = say("run", "Hi", "--tool", "files", "--dry-run")
+    assert (code, "Name a folder: files=FOLDER" in err) == (2, True)
+    code, _, err = say("tools", "try", "read_file", "path=etc/hosts")
+    assert (code, "files cannot be used here: the files tools would read the whole disk" in err) == (2, True)
+    assert say("tools", "try", f"files.list_files={inbox}")[:2] == (0, "mail.txt (5 bytes)\n")
+
+
 # ------------------------------------------------------------------------------------------- one call
 
 

@@ -38,7 +38,8 @@ def file_tools(root: str | Path = ".", *, hidden: bool = False) -> list[Tool[...
     """
     if root == "." and Path.cwd() == Path("/"):
         raise SetupError(
-            "the files tools would read the whole disk: the current folder is /", "cd to the folder first."
+            "the files tools would read the whole disk: the current folder is /",
+            'Name a folder: files=FOLDER, in Python file_tools("FOLDER"); or cd to it first.',
         )
     folder = Folder(Path(root), hidden)
 

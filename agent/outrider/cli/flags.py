@@ -184,14 +184,19 @@ class ToolOption(click.Option):
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """The line of help."""
-        self.help = f"A tool: module:name, or an installed one ({', '.join(installed()) or 'none'}); may be repeated."
+        names = ", ".join(installed()) or "none"
+        self.help = f"A tool: module:name, or installed ones ({names}; files=FOLDER, files.read_file); may be repeated."
         return super().get_help_record(ctx)
 
 
 _OPTIONS = (
     click.option("-m", "--model", help="A model on OpenRouter, local, or local:PATH.gguf."),
     click.option("-t", "--tool", cls=ToolOption, multiple=True, metavar="NAME"),
-    click.option("--output", metavar="TYPE", help="The answer's type: a JSON Schema (.json) or module:Type."),
+    click.option(
+        "--output",
+        metavar="TYPE",
+        help="The answer's type: a JSON Schema (.json), module:Type, or int, date, list[str] ...",
+    ),
     click.option(
         "--approve",
         type=click.Choice(["never", "writes", "always"]),

@@ -2,14 +2,16 @@
 
 import importlib
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from importlib.metadata import EntryPoint, entry_points
-from inspect import isfunction
+from inspect import isfunction, signature
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from types import GenericAlias, ModuleType
+from typing import Any, cast, get_args
 
 import msgspec
 
@@ -17,23 +19,46 @@ from outrider.errors import SetupError, did_you_mean
 from outrider.tool import Tool, as_tool
 
 GROUP = "outrider.tools"
+UNKNOWN = "MODULE"
+"""Stands for a module that only its owner knows."""
+
+_PLAIN: Mapping[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "date": date}
 
 AnyTool = Tool[..., Any]
 
 
 def tools_by_name(name: str, beside: str = "") -> list[AnyTool]:
-    """The tools of an installed entry point, or of ``module:name``. Raises SetupError with close names.
+    """The tools that a name stands for. Raises SetupError with close names.
 
-    Modules are looked for in the folder ``beside`` too, before the current one.
+    ``files`` are those of an installed entry point, ``files.read_file`` is one of them, ``files=FOLDER`` has them work
+    in that folder, and ``app:weather`` is a module's. Folders and modules are looked for in the folder ``beside``,
+    modules then in the current one.
     """
-    if ":" in name:
-        return _tools(name, _attribute(name, "tool", beside))
+    plain, given, folder = name.partition("=")
+    if ":" in plain:
+        if given:
+            raise SetupError(f"{plain} takes no folder", "NAME=FOLDER is for installed tools that work in a folder.")
+        return _tools(plain, _attribute(plain, "tool", beside))
     entries = installed()
-    if name not in entries:
-        known = f"Installed: {', '.join(entries) or 'none'}; or give module:name of your own."
-        hint = _own_module(name) or " ".join(filter(None, (did_you_mean(name, entries), known)))
-        raise SetupError(f"there is no installed tool {name!r}", hint)
-    return tools_of(entries[name])
+    family, _, one = (plain, "", "") if plain in entries else plain.partition(".")
+    if family not in entries or (family != plain and not one):
+        raise _unknown(plain, entries)
+    tools = tools_of(entries[family], os.path.join(beside, os.path.expanduser(folder)) if given else None)
+    if not one:
+        return tools
+    names = [tool.name for tool in tools]
+    if one not in names:
+        raise SetupError(f"{family} has no tool {one!r}", did_you_mean(one, names) or f"It has: {', '.join(names)}.")
+    return [tool for tool in tools if tool.name == one]
+
+
+def _unknown(name: str, entries: Iterable[str]) -> SetupError:
+    known = f"Installed: {', '.join(entries) or 'none'}; or give module:name of your own."
+    exact = offering(name)
+    near = f"Write {exact}." if not exact.startswith(UNKNOWN) else did_you_mean(name, entries)
+    return SetupError(
+        f"there is no installed tool {name!r}", _own_module(name) or " ".join(filter(None, (near, known)))
+    )
 
 
 def offered() -> list[EntryPoint]:
@@ -47,39 +72,73 @@ def installed() -> dict[str, EntryPoint]:
 
 
 def output_by_name(name: str, beside: str = "") -> Any:
-    """The output type: the JSON Schema in a .json file, or the type ``module:Type``. Raises SetupError.
+    """The output type: int and its like, the JSON Schema in a .json file, or ``module:Type``. Raises SetupError.
 
-    Both are looked for in the folder ``beside``, a module then in the current one.
+    Files and modules are looked for in the folder ``beside``, a module then in the current one.
     """
+    if plain := plain_type(name):
+        return plain
     if name.endswith(".json"):
         return _schema(Path(beside, name))
     if ":" not in name:
-        raise SetupError(f"output {name} is neither a .json file nor module:Type", f"Write answer.json, or app:{name}")
+        hint = f"Write answer.json, app:{name}, or one of {', '.join(_PLAIN)}, or list[...] of one."
+        raise SetupError(f"output {name} is neither a .json file nor module:Type", hint)
     return _attribute(name, "type", beside)
 
 
-def offering(tool: str) -> str:
-    """What to write behind --tool to get the tool of that name: an entry point's name, or a pattern to fill in."""
+def plain_type(name: str) -> Any | None:
+    """The type of such a name, where Python itself has it: ``int``, ``list[date]``."""
+    if found := re.fullmatch(r"list\[(\w+)\]", name):
+        return GenericAlias(list, (_PLAIN[found[1]],)) if found[1] in _PLAIN else None
+    return _PLAIN.get(name)
+
+
+def loaded() -> Iterator[tuple[EntryPoint, list[AnyTool], SetupError | None]]:
+    """What stands for each installed name: its tools, or none and what keeps them from being loaded."""
     for entry in installed().values():
         try:
-            names = [found.name for found in tools_of(entry)]
-        except SetupError:  # one that does not load offers nothing
-            continue
+            tools, fault = tools_of(entry), None
+        except SetupError as error:
+            tools, fault = list[AnyTool](), error
+        yield entry, tools, fault
+
+
+def offering(tool: str) -> str:
+    """What to write behind --tool to get the tool of that name alone, or a pattern to fill in."""
+    for entry, tools, _ in loaded():
+        names = [found.name for found in tools]
         if tool in names:
-            return entry.name
-    return f"MODULE:{tool}"
+            return entry.name if len(names) == 1 else f"{entry.name}.{tool}"
+    return f"{UNKNOWN}:{tool}"
 
 
-def tools_of(entry: EntryPoint) -> list[AnyTool]:
-    """The tools behind an entry point. Raises SetupError saying what keeps it from being loaded."""
+def tools_of(entry: EntryPoint, folder: str | None = None) -> list[AnyTool]:
+    """The tools behind an entry point, working in that folder (default: as they are).
+
+    Raises SetupError saying what keeps it from being loaded, or that it takes no folder.
+    """
     try:
         found: object = entry.load()
-        made = found() if isfunction(found) else found
+        made = _in_folder(entry.name, found, folder) if folder is not None else found() if isfunction(found) else found
     except SetupError:
         raise
     except (Exception, SystemExit) as error:
         raise _broken(f"the installed tool {entry.name}", error) from error
     return _tools(entry.name, made)
+
+
+def _in_folder(name: str, found: object, folder: str) -> object:
+    """What an entry point's function makes of a folder: it takes one when its first parameter may be a Path."""
+    parameters = list(signature(found, eval_str=True).parameters.values()) if isfunction(found) else []
+    hint: Any = parameters[0].annotation if parameters else None
+    if not isfunction(found) or (hint is not Path and Path not in get_args(hint)):
+        raise SetupError(f"{name} takes no folder", f"Write {name} alone.")
+    place = Path(os.path.abspath(folder))
+    if not place.is_dir():
+        beside = place.parent.glob("*/") if place.parent.is_dir() else ()
+        near = did_you_mean(place.name, (each.name for each in beside))
+        raise SetupError(f"there is no folder {place}", near or "Make it, or name another.")
+    return found(place)
 
 
 def _tools(name: str, found: object) -> list[AnyTool]:

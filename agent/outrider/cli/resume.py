@@ -6,7 +6,7 @@ import click
 
 from outrider.cli.flags import APPROVALS, Flags, agent_flags, resume_command
 from outrider.cli.live import Watch, accepted, conclude, drive
-from outrider.cli.names import offering
+from outrider.cli.names import UNKNOWN, offering, plain_type
 from outrider.cli.record import read_run
 from outrider.cli.words import task_file
 from outrider.errors import SetupError
@@ -61,7 +61,8 @@ def _refuse_less(state: State, flags: Flags) -> None:
     more = [word for name in dict.fromkeys(map(offering, tools)) for word in ("-t", name)]
     if state.output_type != "text" and not flags.output_type():
         missing.append(f"output type {state.output_type}")
-        more += ["--output", f"MODULE:{state.output_type}"]
+        known = plain_type(state.output_type) is not None
+        more += ["--output", state.output_type if known else f"{UNKNOWN}:{state.output_type}"]
     if not flags.approval() and (asked := recorded_approve(state)):
         missing.append(f"--approve {asked}")
         more += ["--approve", asked]

@@ -6,8 +6,8 @@
     [inputs]
     subject = "OpenRouter"
 
-Paths and modules in it are looked for in its own folder, wherever it is run from. What is wrong in it is a SetupError
-that names the line.
+Paths and modules in it are looked for in its own folder, wherever it is run from; the tools of ``files`` alone read the
+current folder unless told otherwise (``files=FOLDER``). What is wrong in it is a SetupError that names the line.
 """
 
 import os
@@ -39,8 +39,8 @@ _KEYS: Kinds = {
     "name": (str, "a name for the record in quotes"),
     "instructions": (str, "what the model is told first, in quotes"),
     "model": (str, "the name of a model in quotes"),
-    "tools": (list, 'a list of names, as in ["calculator", "app:weather"]'),
-    "output": ((str, dict), 'a JSON Schema ("answer.json", or a table), or "module:Type"'),
+    "tools": (list, 'a list of names, as in ["calculator", "files=inbox", "app:weather"]'),
+    "output": ((str, dict), 'a JSON Schema ("answer.json", or a table), "module:Type", or "int"'),
     "approve": (str, " or ".join(f'"{word}"' for word in APPROVALS)),
     "limits": (dict, "a table: a line with [limits], its limits below"),
     "inputs": (dict, "a table: a line with [inputs], a line for each slot below"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from outrider.cli.names import AnyTool, installed, offered, tools_by_name, tools_of
+from outrider.cli.names import AnyTool, installed, loaded, offered, tools_by_name, tools_of
 from outrider.cli.text import fitted, note, out
 from outrider.cli.trial import arguments_of, attempt
 from outrider.errors import SetupError, did_you_mean
@@ -106,26 +106,22 @@ def _first_line(tool: AnyTool) -> str:
 
 def _named(name: str) -> list[AnyTool]:
     """The tools of that name. Raises SetupError with close names when there is none."""
-    if ":" in name or name in installed():
+    if set(name) & set(":.=") or name in installed():
         return tools_by_name(name)
-    found = _by_own_name()
-    if name in found:
-        return [found[name]]
-    if hint := did_you_mean(name, {*found, *installed()}):
-        raise SetupError(f"there is no tool {name!r}", f"{hint} What there is: outrider tools")
-    return tools_by_name(name)  # raises, and knows the modules of this folder
-
-
-def _by_own_name() -> dict[str, AnyTool]:
     found: dict[str, AnyTool] = {}
-    for entry in installed().values():
-        try:
-            tools = tools_of(entry)
-        except SetupError:  # the list names it
-            continue
+    faults: list[str] = []
+    for entry, tools, fault in loaded():
         for tool in tools:
             found.setdefault(tool.name, tool)
-    return found
+        if fault:
+            faults.append(f"{entry.name} cannot be used here: {fault.message}. {fault.hint}")
+    if name in found:
+        return [found[name]]
+    near = did_you_mean(name, {*found, *installed()})
+    if near or faults:
+        hint = " ".join(filter(None, (near, "What there is: outrider tools.", *faults)))
+        raise SetupError(f"there is no tool {name!r}", hint)
+    return tools_by_name(name)  # raises, and knows the modules of this folder
 
 
 def _one(name: str) -> AnyTool:
