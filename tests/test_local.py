@@ -35,6 +35,8 @@ from outrider.messages import (
     to_wire,
 )
 from outrider.model import Ask, Request, join_body
+from outrider.openrouter import OpenRouter, Settings
+from outrider.testing.fake import FakeOpenRouter, FakeReply
 from outrider_prompts import say
 
 pytestmark = pytest.mark.anyio
@@ -249,15 +251,21 @@ async def test_equal_requests_get_equal_replies_also_from_a_new_server(ready: Pa
     assert replies[0].usage == replies[2].usage
 
 
-async def test_text_comes_live_when_somebody_watches(ready: Path) -> None:
-    asked = request([UserMessage("What colour is the sky?")], live=True)
+COLOUR = schema(colour={"type": "string", "enum": ["blue"]})
+
+
+@pytest.mark.parametrize(("task", "form"), [("What colour is the sky?", None), ("The sea.", COLOUR)])
+async def test_text_comes_live_when_somebody_watches(ready: Path, task: str, form: dict[str, Any] | None) -> None:
+    """Written by the model, or settled by rule: in both cases the pieces joined are the text."""
+    asked = request([UserMessage(task)], "answer" if form else "work", form=form, live=True)
     async with aclosing(LocalModel().ask(asked)) as stream:
         events = [event async for event in stream]
     deltas = "".join(event.text for event in events if isinstance(event, TextDelta))
     assert isinstance(events[-1], Replied)
     message = from_wire(events[-1].wire)
     assert isinstance(message, AssistantMessage)
-    assert deltas.strip() == message.content
+    assert deltas
+    assert deltas == message.content
 
 
 async def test_an_answer_may_be_left_and_the_next_one_comes(ready: Path) -> None:
@@ -280,6 +288,19 @@ async def test_any_gguf_file_answers_through_its_own_chat_template(ready: Path, 
     reply, message = await answer(model, Request(1, 0, ask, wires, settings, body))
     assert json.loads(message.content or "")["colour"] in ("blue", "green")
     assert reply.usage.prompt_tokens > 20  # the template's own words are in it
+
+
+async def test_a_reply_that_breaks_off_on_this_machine_is_not_billed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeOpenRouter([FakeReply(text="one two three four", drop_at=2)]) as broken:
+
+        async def breaking(model: LocalModel) -> OpenRouter:
+            return OpenRouter(model.name, Settings(base_url=broken.base_url, api_key="key-for-tests"))
+
+        monkeypatch.setattr(LocalModel, "_ready", breaking)
+        async with aclosing(LocalModel("local:any.gguf").ask(request([UserMessage("Hi")]))) as events:
+            failed = [event async for event in events][-1]
+    assert isinstance(failed, RequestFailed)
+    assert failed.billed == "no"
 
 
 # ------------------------------------------------------------------------------------------------ the server

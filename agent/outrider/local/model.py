@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from outrider.events import Replied, RequestAccepted, RequestFailed
+from outrider.events import Replied, RequestAccepted, RequestFailed, TextDelta
 from outrider.local import steps
 from outrider.local.asked import Asked, Offered, read
 from outrider.local.scoring import Scorer, Unanswered
@@ -60,6 +60,8 @@ class LocalModel:
             async for event in events:
                 if isinstance(event, Replied):
                     yield _settled(event, self._name)
+                elif isinstance(event, RequestFailed):
+                    yield replace(event, billed="no")
                 elif not isinstance(event, RequestAccepted):  # its id is random, and no bill is kept under it
                     yield event
 
@@ -90,12 +92,36 @@ class LocalModel:
             yield _unanswered(request, error)
             return
         if weighed.text:
+            if request.live and weighed.tool is None:
+                yield TextDelta(request.number, weighed.text)
             yield _finished(Replied(request.number, Raw(), "stop", Usage()), asked, weighed, weighed.text)
             return
         inner = _as_request(weighed.step, request, live=request.live and weighed.tool is None)
+        trimmed = _Trimmed()
         async with aclosing(client.ask(inner)) as events:
             async for event in events:
-                yield _finished(event, asked, weighed, _text(event)) if isinstance(event, Replied) else event
+                if isinstance(event, Replied):
+                    yield _finished(event, asked, weighed, _text(event))
+                elif not isinstance(event, TextDelta):
+                    yield event
+                elif text := trimmed.more(event.text):
+                    yield replace(event, text=text)
+
+
+class _Trimmed:
+    """A text in pieces, without the blanks that the whole of it begins and ends with."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._blanks = ""
+
+    def more(self, piece: str) -> str:
+        """What can be told now that this piece has come; blanks wait for what follows them."""
+        text = self._blanks + piece if self._begun else piece.lstrip()
+        told = text.rstrip()
+        self._begun = self._begun or bool(told)
+        self._blanks = text[len(told) :]
+        return told
 
 
 class _Weighed(Struct, frozen=True):
