@@ -3,7 +3,8 @@
 A map of the house, low to high:
 
     errors, messages        the tree of errors; the nouns: messages, calls, usage, limits
-    events, state           what happens in a run, and its fold: what is owed now
+    events, state           what happens in a run, and what is owed now
+    calls, fold             a call on its way to its result; what each event changes in the state
     commands, inbox         what others may ask of a run, and how that becomes events
     schema, tool, toolbox   functions -> tools -> the results of calls
     output                  the declared type of the answer, and whether a reply is one

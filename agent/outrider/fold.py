@@ -1,0 +1,246 @@
+"""The steps of the fold: what each event changes in the state. Events that ``FOLD`` does not name change nothing."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
+
+from outrider import events as e
+from outrider.calls import Call
+from outrider.messages import AssistantMessage, ToolCall, Usage, family, from_wire, without_reasoning
+
+if TYPE_CHECKING:
+    from outrider.state import State
+
+MOST_CUT_OFFS = 3
+"""After so many replies in a row that break off in a call, asking again would only cost more."""
+
+
+def _change(state: "State", call_id: str, **changes: Any) -> None:
+    if (call := state.calls.get(call_id)) and call.status != "done":
+        state.calls[call_id] = replace(call, **changes)
+
+
+def _settle(state: "State", call_id: str, result: Raw) -> None:
+    _change(state, call_id, status="done", result=result)
+    if state.calls and all(call.result is not None for call in state.calls.values()):
+        state.messages.extend(call.result for call in state.calls.values() if call.result is not None)
+        state.messages.extend(state.held)
+        state.calls, state.held = {}, []
+
+
+def _run_started(state: "State", event: e.RunStarted, entry: e.Entry) -> None:
+    state.run, state.agent, state.task, state.model = event.run, event.agent, event.task, event.model
+    state.limits, state.tools, state.output_type = event.limits, event.tools, event.output
+    state.policy = event.policy
+    state.messages, state.schema = list(event.messages), event.schema
+    state.started_at = entry.at
+
+
+def _forget_reasoning(state: "State") -> None:
+    """Take the thinking out of the conversation: it helps only the model that thought, and only until the next word.
+
+    Formats and signatures differ between families of models, and thinking of earlier rounds costs tokens for nothing.
+    """
+    kept = [without_reasoning(message) for message in state.messages]
+    if kept != state.messages:
+        state.messages, state.rewrites = kept, state.rewrites + 1
+
+
+def _ask_another(state: "State", detour: e.Detour) -> None:
+    """From now on another model may be asked: of another family, it gets none of the thinking so far."""
+    state.detour = detour
+    asked = family(detour.model or state.model)
+    if asked and state.thinker and asked != state.thinker:
+        _forget_reasoning(state)
+        state.thinker = ""
+
+
+def _heard_from(state: "State", event: e.Replied) -> Raw:
+    """The reply as it joins the conversation: with its thinking if that goes back to the family it came from."""
+    asked, heard = family(state.detour.model or state.model), family(event.model)
+    if asked and heard and asked != heard:  # a fallback of OpenRouter's; the next request asks our model first
+        return without_reasoning(event.wire)
+    if not asked and heard and state.thinker and heard != state.thinker:
+        _forget_reasoning(state)
+    state.thinker = asked or heard or state.thinker
+    return event.wire
+
+
+def _run_resumed(state: "State", event: e.RunResumed, entry: e.Entry) -> None:
+    state.limits = event.limits
+    state.model = event.model or state.model
+    state.outcome, state.paused, state.detail, state.hint = None, "", "", ""
+    state.failures, state.delay, state.rejections, state.cut_offs = 0, 0.0, 0, 0
+    _ask_another(state, e.NO_DETOUR)
+    if state.ending != "finished":
+        state.ending = None
+
+
+def _run_paused(state: "State", event: e.RunPaused, entry: e.Entry) -> None:
+    state.paused = event.reason
+    state.outcome = "interrupted" if event.reason == "interrupted" else "paused"
+
+
+def _run_finished(state: "State", event: e.RunFinished, entry: e.Entry) -> None:
+    state.outcome, state.detail = event.outcome, event.detail
+
+
+def _message_added(state: "State", event: e.MessageAdded, entry: e.Entry) -> None:
+    if state.calls:  # the tool loop goes on, and its thinking with it
+        state.held.append(event.wire)
+    else:
+        _forget_reasoning(state)
+        state.messages.append(event.wire)
+    state.answering, state.rejections = False, 0
+    state.accepted = state.ending = state.unjudged = None
+
+
+def _request_sent(state: "State", event: e.RequestSent, entry: e.Entry) -> None:
+    if state.open_request:
+        _doubt_request(state)
+    state.open_request = event.number
+    state.stake = Decimal(0) if state.free else (state.limits.dollars or Decimal(0)) / 2
+    state.requests = max(state.requests, event.number)
+    state.settings = event.settings or state.settings
+    state.phase = event.phase
+
+
+def _doubt_request(state: "State") -> None:
+    state.doubts += 1
+    state.guessed += state.stake
+
+
+def _charge(state: "State", usage: Usage) -> None:
+    state.usage = state.usage + usage
+    if usage.cost is not None:
+        state.dearest = max(usage.cost, state.dearest or usage.cost)
+
+
+def _request_failed(state: "State", event: e.RequestFailed, entry: e.Entry) -> None:
+    state.open_request = 0
+    _charge(state, event.usage)
+    if event.billed == "unknown":
+        _doubt_request(state)
+    state.failures, state.trouble = state.failures + 1, event.message
+    state.delay = event.delay
+    _ask_another(state, event.detour)
+    if event.then == "stop":
+        state.ending, state.detail, state.hint = "provider", event.message, event.hint
+
+
+def _replied(state: "State", event: e.Replied, entry: e.Entry) -> None:
+    state.open_request = 0
+    state.failures, state.delay = 0, 0.0
+    state.detour = e.Detour(model=state.detour.model)  # providers and thinking have another chance each turn
+    state.turns += 1
+    _charge(state, event.usage)
+    state.unpriced += event.usage.cost is None
+    state.last_reply = event
+    reply = _heard_from(state, event)  # may replace the list of messages
+    state.messages.append(reply)
+    try:
+        message = from_wire(event.wire)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):  # folding is total, even over a damaged record
+        return
+    if not isinstance(message, AssistantMessage):
+        return
+    if message.tool_calls is UNSET or not message.tool_calls:
+        state.unjudged, state.cut_offs = message, 0
+        return
+    state.cut_offs = state.cut_offs + 1 if event.finish == "length" else 0
+    if state.cut_offs >= MOST_CUT_OFFS:
+        state.ending = "truncated"
+        state.detail = f"{state.cut_offs} replies in a row were cut off at the length limit in the middle of a call"
+    state.tool_calls += len(message.tool_calls)
+    calls = (
+        ToolCall(f"{state.run}:{state.turns}:{index}", call.id, call.function.name, call.function.arguments)
+        for index, call in enumerate(message.tool_calls)
+    )
+    state.calls = {call.id: Call(call) for call in calls}
+
+
+def _tool_started(state: "State", event: e.ToolStarted, entry: e.Entry) -> None:
+    for intent in event.calls:
+        _change(state, intent.call, status="started", intent=intent)
+
+
+def _tool_finished(state: "State", event: e.ToolFinished, entry: e.Entry) -> None:
+    owed = event.call in state.calls and state.calls[event.call].status != "done"
+    state.tool_failures += owed and not event.ok
+    _settle(state, event.call, event.wire)
+
+
+def _tool_in_doubt(state: "State", event: e.ToolInDoubt, entry: e.Entry) -> None:
+    status = "again" if event.then == "again" else "doubt"
+    _change(state, event.call, status=status, question=entry.seq)
+
+
+def _tool_settled(state: "State", event: e.ToolSettled, entry: e.Entry) -> None:
+    if event.wire:
+        _settle(state, event.call, event.wire)
+    else:
+        _change(state, event.call, status="again")
+
+
+def _approval_asked(state: "State", event: e.ApprovalAsked, entry: e.Entry) -> None:
+    changes = {"status": "asked", "question": entry.seq, "arguments": event.arguments}
+    _change(state, event.call, **changes)
+
+
+def _approval_given(state: "State", event: e.ApprovalGiven, entry: e.Entry) -> None:
+    changes: dict[str, Any] = {"status": "allowed" if event.allowed else "denied", "reason": event.reason}
+    if event.arguments:
+        changes |= {"arguments": event.arguments, "edited": True}
+    _change(state, event.call, **changes)
+
+
+def _output_accepted(state: "State", event: e.OutputAccepted, entry: e.Entry) -> None:
+    state.unjudged = None
+    state.accepted, state.ending = event.value, "finished"
+
+
+def _output_rejected(state: "State", event: e.OutputRejected, entry: e.Entry) -> None:
+    state.unjudged = None
+    state.messages.append(event.wire)
+    state.rejections += state.phase == "answer"
+    state.answering = True
+    if event.outcome:
+        state.ending, state.detail = event.outcome, "; ".join(event.problems)
+
+
+def _limit_reached(state: "State", event: e.LimitReached, entry: e.Entry) -> None:
+    state.ending = "limit"
+    state.detail = f"limit {event.limit} reached: {event.used} of {event.allowed}"
+    if event.limit == "dollars" and state.doubts and state.dearest is None:
+        state.hint = f"Requests count in it that broke off and may have been billed; see why: outrider show {state.run}"
+
+
+def _cost_settled(state: "State", event: e.CostSettled, entry: e.Entry) -> None:
+    state.doubts = max(0, state.doubts - 1)
+    _charge(state, Usage(cost=event.cost))
+
+
+FOLD: "dict[type, Callable[[State, Any, e.Entry], None]]" = {
+    e.RunStarted: _run_started,
+    e.RunResumed: _run_resumed,
+    e.RunPaused: _run_paused,
+    e.RunFinished: _run_finished,
+    e.MessageAdded: _message_added,
+    e.RequestSent: _request_sent,
+    e.RequestFailed: _request_failed,
+    e.Replied: _replied,
+    e.ToolStarted: _tool_started,
+    e.ToolFinished: _tool_finished,
+    e.ToolInDoubt: _tool_in_doubt,
+    e.ToolSettled: _tool_settled,
+    e.ApprovalAsked: _approval_asked,
+    e.ApprovalGiven: _approval_given,
+    e.OutputAccepted: _output_accepted,
+    e.OutputRejected: _output_rejected,
+    e.LimitReached: _limit_reached,
+    e.CostSettled: _cost_settled,
+}
