@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
@@ -10,7 +11,7 @@ from time import monotonic, sleep
 import pytest
 
 from outrider.testing.fake import FakeOpenRouter, FakeReply
-from shell import PATIENCE, Say, Shell, end
+from shell import PATIENCE, START, Say, Shell, end
 
 OWN = '''
 import os, time
@@ -46,6 +47,11 @@ def failing(context: Context[int]) -> int:
 def sorry() -> str:
     """Say what the model should know."""
     raise ToolError("Not today.")
+
+@tool
+def half() -> str:
+    """Do half of it."""
+    raise RuntimeError("no more paper")
 
 @tool(timeout=0.1)
 def slow() -> str:
@@ -90,6 +96,7 @@ def package(folder: Path, name: str, entries: str) -> None:
 
 def test_the_list_names_every_tool_with_its_package_and_labels(say: Say) -> None:
     code, out, err = say("tools")
+    assert say("tools", "list") == (code, out, err)
     assert code == 0
     assert "calculator  (outrider 0.1.0)\n  calculator      read   trusted    Calculate an" in out
     assert "\n  web_search      egress untrusted  Search the web." in out
@@ -280,6 +287,11 @@ def test_a_call_prints_what_a_model_would_get(say: Say, args: list[str], out: st
         (["own_tools:sorry", "a=1"], "sorry has no argument 'a'", "It takes none."),
         (["calculator"], "calculator cannot be called so: expression: is missing", "outrider tools show calculator"),
         (["own_tools:pay", "amount=x"], "pay cannot be called so: amount: 'x' is not an integer", "show own_tools:pay"),
+        (
+            ["own_tools:pay", "amount=3", "tags=a,b"],
+            "pay cannot be called so: tags: 'a,b' is not an array",
+            """Lists and objects are written as JSON: tags='["a", "b"]'. What it takes: outrider""",
+        ),
         (["own_tools:pay", "amount=3", "amount=4"], "amount is given twice", "A list is written as JSON"),
     ],
 )
@@ -291,32 +303,51 @@ def test_a_mistake_in_typing_is_explained_and_nothing_runs(say: Say, args: list[
     assert hint in second
 
 
-def test_it_says_on_stderr_what_a_call_may_have_done(say: Say) -> None:
+def test_a_call_that_went_well_says_nothing_more(say: Say) -> None:
     assert say("tools", "try", "now", "timezone=UTC")[2] == ""
-    changes = "pay: a tool that changes things: what it has done is done\n"
-    assert say("tools", "try", "own_tools:pay", "amount=3")[2] == changes
-    code, out, err = say("tools", "try", "http_json", "url=http://localhost/")
-    assert (code, out) == (1, "Refused: 127.0.0.1 is no public address.\n")
-    assert err.splitlines()[0] == ("http_json: a tool that sends data out: the arguments may have left this machine")
+    assert say("tools", "try", "own_tools:pay", "amount=3")[2] == ""
+
+
+def test_what_a_failed_call_may_have_done_is_said(say: Say) -> None:
+    assert (
+        "  The arguments may have left this machine.\n" in say("tools", "try", "http_json", "url=http://localhost/")[2]
+    )
+    assert "stays changed" in say("tools", "try", "own_tools:half")[2]
 
 
 def test_a_tool_that_needs_consent_runs_because_a_person_typed_it(say: Say) -> None:
     assert say("tools", "try", "own_tools:visit", 'place={"street": "Elm"}')[0] == 0
 
 
-def test_a_call_that_fails_shows_what_a_model_is_told_and_what_happened(
+def test_a_call_that_fails_shows_what_happened_and_then_what_a_model_is_told(
     say: Say, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert say("tools", "try", "own_tools:sorry") == (
-        1, "Not today.\n", "sorry failed; this is what a model is told of it\n",
-    )  # fmt: skip
+    told = "what a model would be told of it:\n"
+    assert say("tools", "try", "own_tools:sorry") == (1, "Not today.\n", f"sorry failed\n{told}")
     code, out, err = say("tools", "try", "own_tools:failing")
     assert (code, out) == (1, "The tool failing failed with TypeError.\n")
-    assert "  TypeError: unsupported operand" in err
+    assert err.startswith("failing failed: TypeError: unsupported operand")
     assert "It wants a Context, and its deps are None here." in err
     assert "Traceback (" not in err
+    assert err.endswith(told)
     monkeypatch.setenv("OUTRIDER_DEBUG", "1")
     assert "own_tools.py" in say("tools", "try", "own_tools:failing")[2]
+
+
+def test_the_failure_comes_before_what_a_model_is_told(tmp_path: Path) -> None:
+    with FakeOpenRouter() as server:
+        shell = Shell(tmp_path, server)
+        command = [sys.executable, "-c", START, "tools", "try", "calculator", "expression=1/0"]
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=shell.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    assert done.stdout == "calculator failed\nwhat a model would be told of it:\nDivision by zero.\n"
 
 
 def test_a_call_that_takes_too_long_is_given_up(say: Say) -> None:

@@ -34,8 +34,16 @@ def command(ctx: click.Context) -> int:
       outrider tools show read_file
       outrider tools try calculator expression="23 * 19"
     """
-    if ctx.invoked_subcommand is not None:
-        return 0
+    return _say_all() if ctx.invoked_subcommand is None else 0
+
+
+@command.command("list")
+def list_tools() -> int:
+    """List the tools that are installed, as outrider tools does."""
+    return _say_all()
+
+
+def _say_all() -> int:
     for row in fitted(toned(_list(), "cut"), sys.stdout):
         out(row)
     note("more about one: outrider tools show NAME; one call of it: outrider tools try NAME ARGUMENT=VALUE ...")

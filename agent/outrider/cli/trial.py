@@ -15,9 +15,9 @@ from outrider.messages import ToolMessage, from_wire
 from outrider.policy import allow_all
 from outrider.schema import Mismatch
 
-_DID = {
-    "write": "a tool that changes things: what it has done is done",
-    "egress": "a tool that sends data out: the arguments may have left this machine",
+_MAY = {
+    "write": "What it had changed by then stays changed.",
+    "egress": "The arguments may have left this machine.",
 }
 
 
@@ -43,8 +43,15 @@ def arguments_of(called: str, tool: AnyTool, given: Sequence[str]) -> dict[str, 
     checked = tool.check(msgspec.json.encode(found))
     if isinstance(checked, Mismatch):
         problems = [problem.removeprefix("$.") for problem in checked.problems]
+        written = [
+            f"{name}='{example}'"
+            for name, value in found.items()
+            if isinstance(value, str) and (example := _example(fields.get(name, {}), tool.parameters))
+        ]
+        as_json = f"Lists and objects are written as JSON: {', '.join(written)}. " if written else ""
         raise SetupError(
-            f"{tool.name} cannot be called so: {'; '.join(problems)}", f"What it takes: outrider tools show {called}"
+            f"{tool.name} cannot be called so: {'; '.join(problems)}",
+            f"{as_json}What it takes: outrider tools show {called}",
         )
     return found
 
@@ -64,8 +71,9 @@ def attempt(tool: AnyTool, arguments: Mapping[str, Any]) -> int:
     result = agent.run_sync("outrider tools try")
     match seen:
         case [*_, e.ToolFinished() as done]:
+            if not done.ok:
+                _explain(tool, done)
             out(_content(done))
-            _comment(tool, done)
             return 0 if done.ok else 1
         case [*_, e.ToolInDoubt(why="timeout")]:
             note(f"{tool.name} was given up after {tool.timeout:g} s, and may have had its effect; a run would ask you")
@@ -81,32 +89,50 @@ def _content(done: e.ToolFinished) -> str:
     return message.content if isinstance(message, ToolMessage) else ""
 
 
-def _comment(tool: AnyTool, done: e.ToolFinished) -> None:
-    if tool.effect in _DID:
-        note(f"{tool.name}: {_DID[tool.effect]}")
-    if done.ok:
-        return
-    note(f"{tool.name} failed; this is what a model is told of it")
+def _explain(tool: AnyTool, done: e.ToolFinished) -> None:
+    """What happened, before what a model would be told of it."""
+    last = done.error.strip().splitlines()[-1:] or [""]
+    own = done.error.startswith("Traceback") and "ToolError: " not in done.error
+    note(f"{tool.name} failed{f': {last[0]}' if own else ''}")
     if os.environ.get("OUTRIDER_DEBUG"):
         note(done.error)
-    elif done.error.startswith("Traceback") and "ToolError: " not in done.error:
-        note(f"  {done.error.splitlines()[-1]}")
+    elif own:
         note("  The traceback: OUTRIDER_DEBUG=1 and the same command.")
         if tool.context:
             note("  It wants a Context, and its deps are None here.")
+    if tool.effect in _MAY:
+        note(f"  {_MAY[tool.effect]}")
+    note("what a model would be told of it:")
+
+
+def _example(field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """How an array or an object is written; an empty text for an argument that is neither."""
+    match field:
+        case {"type": "array", "items": {"type": "integer" | "number"}}:
+            return "[1, 2]"
+        case {"type": "array"}:
+            return '["a", "b"]'
+        case {"type": "object"}:
+            return '{"a": "b"}'
+        case _:
+            return next(filter(None, (_example(part, schema) for part in _parts(field, schema))), "")
+
+
+def _parts(field: Mapping[str, Any], schema: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """What an argument may be, one or the other, or what it refers to."""
+    if isinstance(ref := field.get("$ref"), str):
+        return [schema.get("$defs", {}).get(ref.rpartition("/")[2], {})]
+    return field.get("anyOf") or field.get("oneOf") or ()
 
 
 def _takes_text(field: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:
     """Whether a text may stand for this argument."""
-    if isinstance(ref := field.get("$ref"), str):
-        return _takes_text(schema.get("$defs", {}).get(ref.rpartition("/")[2], {}), schema)
-    parts = field.get("anyOf") or field.get("oneOf") or ()
     values = [*field.get("enum", ()), field.get("const")]
     kinds = field.get("type", ())
     return (
         "string" in ([kinds] if isinstance(kinds, str) else kinds)
         or any(isinstance(value, str) for value in values)
-        or any(_takes_text(part, schema) for part in parts)
+        or any(_takes_text(part, schema) for part in _parts(field, schema))
     )
 
 
