@@ -215,7 +215,7 @@ async def test_the_third_wrong_answer_is_the_last(tmp_path: Path) -> None:
     agent = Agent(model, tools=[look], output=int, journal=journal)
     result = await agent.run("go")
     assert (result.outcome, result.exit_code, len(model.requests)) == ("rejected", 3, 1 + MOST_REJECTIONS)
-    assert "not valid JSON" in result.detail
+    assert result.detail == "no JSON: 'wrong'"
     assert result.partial == "wrong"
     rejected = [r.event for r in await journal.read(result.run) if isinstance(r.event, e.OutputRejected)]
     assert [event.outcome for event in rejected] == [None] * MOST_REJECTIONS + ["rejected"]

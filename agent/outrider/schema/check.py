@@ -216,15 +216,21 @@ def _decode(text: str | bytes | Raw) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, ValueError) as error:
-        reason = str(error).removeprefix("JSON is malformed: ")
-        return Mismatch((f"not valid JSON: {reason}; it begins with {_start(text)!r}",))
+        return Mismatch((_malformed(text, str(error).removeprefix("JSON is malformed: ")),))
     except RecursionError:
         return Mismatch(("not valid JSON: nested too deeply",))
 
 
-def _start(text: str | bytes | Raw) -> str:
-    whole = text if isinstance(text, str) else bytes(text).decode("utf-8", "replace")
-    return whole if len(whole) <= 40 else whole[:40] + "..."
+def _malformed(text: str | bytes | Raw, reason: str) -> str:
+    whole = (text if isinstance(text, str) else bytes(text).decode("utf-8", "replace")).strip()
+    if not whole:
+        return "no JSON: nothing at all"
+    start = repr(whole if len(whole) <= 40 else f"{whole[:40]}...")
+    if whole[0] not in '{["-0123456789':  # words: where in them a parser gave up helps nobody
+        return f"no JSON: {start}"
+    if reason == "Input data was truncated":
+        reason = "it ends too soon"
+    return f"not valid JSON: {reason}; it begins with {start}"
 
 
 def _compact(value: Any, sort: bool) -> Raw:
