@@ -25,7 +25,7 @@ from outrider.events import (
     RequestFailed,
     RunStarted,
 )
-from outrider.messages import AssistantMessage, Limits, ToolCall, Usage, UserMessage, to_wire
+from outrider.messages import AssistantMessage, Limits, ToolCall, Usage, UserMessage, WireCall, WireFunction, to_wire
 from outrider.observe.glass import Glass
 from outrider.observe.line import Line, toned
 from outrider.observe.logs import log_events
@@ -34,7 +34,7 @@ from outrider.observe.status import Now, now_of, status
 from outrider.observe.story import story
 from outrider.observe.terminal import call_text, lines, short
 from outrider.state import Call, State
-from outrider.telling import clean, figures
+from outrider.telling import clean, figures, pretty
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
@@ -131,6 +131,26 @@ def test_a_reply_by_rule_does_not_look_like_one_that_nobody_counted() -> None:
     assert lines(Entry(1, 0.0, by_rule), State()) == ["  by rule, without asking the model · $0.00"]
     state = State(model="local", requests=1, turns=1, usage=by_rule.usage)
     assert figures(state) == "1 request · 0 tool calls · $0.00 · 0.0 s"
+
+
+def test_a_call_without_arguments_is_shown_without_them() -> None:
+    calls = [WireCall("a", WireFunction("clock", "{\n}")), WireCall("b", WireFunction("look", '{"at":1}'))]
+    replied = Replied(1, to_wire(AssistantMessage(tool_calls=tuple(calls))), "tool_calls", Usage(5))
+    told = "\n".join(line.text for line in story([Entry(1, 0.0, replied)]))
+    assert '  calls clock\n  calls look\n    {"at":1}\n' in told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (Raw(b'"a\\nb"'), "a\nb"),
+        ({"a": {}}, '{\n  "a": {}\n}'),
+        (b"{}", "{}"),
+        (b"{\xff", "{\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_json_for_people(value: object, told: str) -> None:
+    assert pretty(value) == told
 
 
 async def test_how_a_run_ends_is_said_once() -> None:

@@ -1,14 +1,13 @@
 """A run as a small block of HTML, for notebooks: no script, no style sheet, readable on light and on dark."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
 
 from outrider.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage, from_wire
 from outrider.state import State
-from outrider.telling import clean, figures
+from outrider.telling import clean, figures, pretty
 
 MOST = 10_000
 """Characters shown of the answer; of a message a fifth of that."""
@@ -36,21 +35,13 @@ def card(state: State, outcome: str, detail: str = "", hint: str = "") -> str:
     colour = _COLOURS.get(outcome, _BAD)
     parts = [
         f'<div><b style="color:{colour}">{outcome}</b> · {_safe(state.run)} · {_safe(state.model)}</div>',
-        _block(_answer(state), MOST) if state.accepted else "",
+        _block(pretty(state.accepted), MOST) if state.accepted else "",
         f"<div>{_safe(detail)}</div>" if detail else "",
         f'<div style="opacity:.8">{_safe(hint)}</div>' if hint else "",
-        f'<div style="opacity:.7">{_safe(figures(state))}</div>',
+        f'<div style="opacity:.7">{_safe(figures(state, live=outcome == "under way"))}</div>',
         _conversation(state.messages),
     ]
     return f'<div style="{_BOX}">{"".join(parts)}</div>'
-
-
-def _answer(state: State) -> str:
-    try:
-        value: Any = msgspec.json.decode(state.accepted or b"null")
-    except (msgspec.DecodeError, RecursionError):
-        return bytes(state.accepted or b"").decode("utf-8", "replace")
-    return value if isinstance(value, str) else msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def _conversation(messages: list[Raw]) -> str:
@@ -87,7 +78,7 @@ def _said(wire: Raw) -> Iterator[tuple[str, str]]:
             if message.content:
                 yield "model", message.content
             for call in message.tool_calls or () if message.tool_calls is not UNSET else ():
-                yield f"calls <b>{_safe(call.function.name)}</b>", call.function.arguments
+                yield f"calls <b>{_safe(call.function.name)}</b>", call.function.arguments or "{}"
 
 
 def _block(text: str, most: int) -> str:

@@ -1,6 +1,10 @@
 """How a run is told: its figures, its bill, what it waits for, and texts that cannot steer a terminal."""
 
 from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Raw
 
 from outrider.state import State
 
@@ -72,6 +76,16 @@ def why_paused(state: State, reason: str) -> str:
         calls = [f"{call.call.name} ({call.call.id})" for call in state.owed_calls() if call.status == status]
         waits += [f"{what} {', '.join(calls)}"] if calls else []
     return f"it waits for {' and for '.join(waits)}"
+
+
+def pretty(value: Any) -> str:
+    """JSON, given as bytes or values, on several lines; a mere text as it reads; bytes that are no JSON as they are."""
+    raw = bytes(value) if isinstance(value, Raw | bytes) else msgspec.json.encode(value)
+    try:
+        decoded = msgspec.json.decode(raw)
+        return decoded if isinstance(decoded, str) else msgspec.json.format(raw, indent=2).decode()
+    except (msgspec.DecodeError, RecursionError):
+        return raw.decode("utf-8", "replace")
 
 
 _HARMLESS = "\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"

@@ -19,9 +19,9 @@ from outrider.errors import SetupError, did_you_mean
 from outrider.inbox import answer_to, heard
 from outrider.masking import Masking
 from outrider.observe.line import Line, toned
-from outrider.observe.story import pretty
 from outrider.observe.terminal import result_text, short
 from outrider.state import Call, State
+from outrider.telling import pretty
 
 Word = e.ApprovalGiven | e.ToolSettled
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from outrider.observe.line import Line, Tone
+from outrider.telling import pretty
 
 COMMANDS = ("command", "cmd", "shell", "script")
 PATHS = ("path", "file", "filename", "file_path")
@@ -41,11 +42,6 @@ def difference(old: str, new: str, old_name: str, new_name: str) -> list[Line]:
     """What turns one text into the other, as a unified diff."""
     lines = unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="")
     return [Line(f"  {line}", _tone(line), "wrap") for line in lines] or [Line("  no difference", "dim")]
-
-
-def pretty(value: Any) -> str:
-    """JSON on several lines."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 _Shaped = tuple[list[Line], tuple[str, ...]]

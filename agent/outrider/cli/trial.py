@@ -11,7 +11,7 @@ from outrider.agent import Agent
 from outrider.cli.names import AnyTool
 from outrider.cli.text import note, out
 from outrider.errors import OUTCOMES, SetupError, did_you_mean
-from outrider.messages import ToolMessage, from_wire
+from outrider.observe.terminal import result_text
 from outrider.policy import allow_all
 from outrider.schema import Mismatch
 
@@ -73,7 +73,7 @@ def attempt(tool: AnyTool, arguments: Mapping[str, Any]) -> int:
         case [*_, e.ToolFinished() as done]:
             if not done.ok:
                 _explain(tool, done)
-            out(_content(done))
+            out(result_text(done.wire))
             return 0 if done.ok else 1
         case [*_, e.ToolInDoubt(why="timeout")]:
             note(f"{tool.name} was given up after {tool.timeout:g} s, and may have had its effect; a run would ask you")
@@ -82,11 +82,6 @@ def attempt(tool: AnyTool, arguments: Mapping[str, Any]) -> int:
         case _:
             note(f"{tool.name} has no result: {result.detail}")
     return OUTCOMES["interrupted"][0] if result.outcome == "interrupted" else 1
-
-
-def _content(done: e.ToolFinished) -> str:
-    message = from_wire(done.wire)
-    return message.content if isinstance(message, ToolMessage) else ""
 
 
 def _explain(tool: AnyTool, done: e.ToolFinished) -> None:

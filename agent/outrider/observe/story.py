@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from textwrap import indent
 from typing import Any
 
-import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from outrider import events as e
@@ -14,7 +13,7 @@ from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessa
 from outrider.observe.line import Line, Tone, tone_of, toned
 from outrider.observe.terminal import Lines, call_name, result_text, told
 from outrider.state import State
-from outrider.telling import ending, figures
+from outrider.telling import ending, figures, pretty
 
 MOST = 4000
 """Characters shown of any one text."""
@@ -35,14 +34,6 @@ def block(text: str, margin: str = "    ", most: int = MOST) -> str:
     left = len(text) - most
     shown = text if left <= 0 else f"{text[:most]}\n… {left} more characters"
     return indent(shown, margin, lambda line: True)
-
-
-def pretty(raw: Raw | bytes) -> str:
-    """JSON on several lines; anything else as it is."""
-    try:
-        return msgspec.json.format(bytes(raw), indent=2).decode()
-    except msgspec.DecodeError:
-        return bytes(raw).decode("utf-8", "replace")
 
 
 def when(at: float) -> str:
@@ -108,7 +99,8 @@ def _replied(event: e.Replied, entry: e.Entry, before: State) -> Lines:
     if message.tool_calls is not UNSET:
         for call in message.tool_calls:
             yield f"  calls {call.function.name}"
-            yield block(call.function.arguments)
+            if call.function.arguments.strip("{} \n"):
+                yield block(call.function.arguments)
 
 
 def _tool_started(event: e.ToolStarted, entry: e.Entry, before: State) -> Lines:
@@ -151,8 +143,7 @@ def _output_rejected(event: e.OutputRejected, entry: e.Entry, before: State) -> 
 def _output_accepted(event: e.OutputAccepted, entry: e.Entry, before: State) -> Lines:
     yield ""
     yield _heading("answer")
-    value: Any = msgspec.json.decode(event.value)
-    yield block(value if isinstance(value, str) else pretty(event.value))
+    yield block(pretty(event.value))
 
 
 def _run_resumed(event: e.RunResumed, entry: e.Entry, before: State) -> Lines:
