@@ -17,46 +17,12 @@ from typing import Any, Self, cast
 import msgspec
 from msgspec import Struct
 
+from outrider.openrouter.settings import Settings
+from outrider.testing.reply import FakeReply, bill_of, pieces_of
 from outrider.testing.scripted import check_script
 
 PATIENCE = 60.0
 """Seconds after which waiting for the server, or of the server for a test, is given up."""
-
-
-class FakeReply(Struct, frozen=True, kw_only=True):
-    """What the server answers to one request.
-
-    A reply of the model: ``text``, ``reasoning``, ``calls`` as (name, arguments) with arguments as a dict
-    or as text, ``cost`` in dollars or None, ``usage`` fields besides, ``finish`` (else what fits),
-    ``piece`` characters a chunk. It is streamed with a comment line if the request asks for a stream, else
-    one JSON object; ``stream`` overrules that.
-
-    ``chunks`` replaces the streamed JSON chunks by your own, ``body`` all of the reply by bytes (a list is
-    sent piece by piece). ``status`` and ``error`` (its ``error`` object, or a message) make an HTTP error.
-
-    ``delay`` seconds pass before each piece; ``hold`` is awaited before the piece number ``hold_at`` (from
-    0; -1 is the head). With ``drop`` the connection is cut instead of ended; ``drop_at`` cuts it after so
-    many pieces.
-    """
-
-    text: str = ""
-    reasoning: str = ""
-    calls: Sequence[tuple[str, dict[str, Any] | str]] = ()
-    finish: str | None = None
-    cost: float | None = 0.0001
-    usage: dict[str, Any] = {}
-    piece: int = 8
-    stream: bool | None = None
-    chunks: Sequence[dict[str, Any]] | None = None
-    body: bytes | Sequence[bytes] | None = None
-    status: int = 200
-    error: dict[str, Any] | str | None = None
-    headers: dict[str, str] = {}
-    delay: float = 0.0
-    hold: threading.Event | None = None
-    hold_at: int = 0
-    drop: bool = False
-    drop_at: int | None = None
 
 
 class FakeRequest(Struct, frozen=True):
@@ -77,14 +43,19 @@ class FakeOpenRouter:
 
     A str is a reply with that text. When the script is over, requests get an HTTP error that says so. A
     function is called in the server's thread. Raises SetupError when the script is neither list nor function.
+    With ``bills`` it knows what each of its generations cost: ``GET /generation?id=gen-1`` is a 404 the first
+    ``bill_after`` times it is asked for one, then the bill.
 
+    - ``settings``: Settings that reach it, for an Agent.
     - ``pages``: what other paths than that of chat completions answer, as in ``server.pages["/key"] = FakeReply(...)``.
     - ``requests``: all requests so far, each a FakeRequest: ``server.requests[0].json["model"]``.
     - ``opened``, ``closed``: connections that clients have opened, and those that are gone again.
     - ``wait`` and ``until`` return once a condition on these holds.
     """
 
-    def __init__(self, script: Script = (), model: str = "qwen/qwen3-14b-04-28") -> None:
+    def __init__(
+        self, script: Script = (), model: str = "qwen/qwen3-14b-04-28", *, bills: bool = False, bill_after: int = 0
+    ) -> None:
         if not callable(script):
             check_script(script, "FakeOpenRouter")
         self._model = model
@@ -93,6 +64,8 @@ class FakeOpenRouter:
         self._changed = threading.Condition()
         self._server: asyncio.Server | None = None
         self._port = 0
+        self._bills: dict[str, list[FakeReply]] | None = {} if bills else None
+        self._bill_after = bill_after
         self.pages: dict[str, FakeReply] = {}
         self.requests: list[FakeRequest] = []
         self.opened = 0
@@ -102,6 +75,11 @@ class FakeOpenRouter:
     def base_url(self) -> str:
         """Where the API is."""
         return f"http://127.0.0.1:{self._port}/api/v1"
+
+    def settings(self, **more: Any) -> Settings:
+        """Settings that reach this server with any key; ``more`` are further fields of theirs."""
+        known: dict[str, Any] = {"base_url": self.base_url, "api_key": "any-key"}
+        return Settings(**known | more)
 
     def add(self, *replies: FakeReply | str) -> None:
         """Append to the script."""
@@ -178,7 +156,7 @@ class FakeOpenRouter:
     async def _reply(self, request: FakeRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; returns whether the connection goes on."""
         reply = self._next(request)
-        kind, pieces = _pieces(reply, request.json, self._model, len(self.requests))
+        kind, pieces = pieces_of(reply, request.json, self._model, len(self.requests))
         head = {"Content-Type": kind, "Transfer-Encoding": "chunked", **reply.headers}
         lines = [f"HTTP/1.1 {reply.status} Fake", *(f"{name}: {value}" for name, value in head.items())]
         first = "\r\n".join((*lines, "", "")).encode()
@@ -194,15 +172,30 @@ class FakeOpenRouter:
 
     def _next(self, request: FakeRequest) -> FakeReply:
         if not request.path.endswith("/chat/completions"):
-            missing = FakeReply(status=404, error=f"there is no {request.path} here")
-            return next((page for path, page in self.pages.items() if request.path.endswith(path)), missing)
+            return self._page(request.path)
+        number = len(self.requests)
         if self._answer is not None:
             reply = self._answer(request.json)
         elif self._script:
             reply = self._script.pop(0)
         else:
-            reply = FakeReply(status=400, error=f"the script has no reply to request {len(self.requests)}")
-        return FakeReply(text=reply) if isinstance(reply, str) else reply
+            reply = FakeReply(status=400, error=f"the script has no reply to request {number}")
+        reply = FakeReply(text=reply) if isinstance(reply, str) else reply
+        if self._bills is not None and reply.status == 200:
+            bill = FakeReply(body=msgspec.json.encode({"data": bill_of(reply, f"gen-{number}", self._model)}))
+            self._bills[f"/generation?id=gen-{number}"] = [*[_UNKNOWN] * self._bill_after, bill]
+        return reply
+
+    def _page(self, path: str) -> FakeReply:
+        """What another path answers: the page set for it, a bill, or that there is no such thing."""
+        if page := next((page for end, page in self.pages.items() if path.endswith(end)), None):
+            return page
+        if bills := next((bills for end, bills in (self._bills or {}).items() if path.endswith(end)), None):
+            return bills.pop(0) if len(bills) > 1 else bills[0]
+        return FakeReply(status=404, error=f"there is no {path} here")
+
+
+_UNKNOWN = FakeReply(status=404, error="Generation not found")
 
 
 async def _read(reader: asyncio.StreamReader) -> FakeRequest | None:
@@ -231,6 +224,8 @@ async def _held(reply: FakeReply, number: int) -> None:
 
 async def _send(reply: FakeReply, head: bytes, pieces: Sequence[bytes], writer: asyncio.StreamWriter) -> bool:
     await _held(reply, -1)
+    if reply.drop_at == -1:
+        return False
     writer.write(head)
     for number, piece in enumerate(pieces):
         if number == reply.drop_at:
@@ -247,74 +242,3 @@ async def _send(reply: FakeReply, head: bytes, pieces: Sequence[bytes], writer: 
     writer.write(b"0\r\n\r\n")
     await writer.drain()
     return True
-
-
-def _pieces(reply: FakeReply, request: dict[str, Any], model: str, number: int) -> tuple[str, Sequence[bytes]]:
-    """The content type, and the body in the pieces in which it is sent."""
-    streams = bool(request.get("stream")) if reply.stream is None else reply.stream
-    if reply.body is not None:
-        kind = "text/event-stream" if streams and reply.status == 200 else "application/json"
-        return kind, [reply.body] if isinstance(reply.body, bytes) else reply.body
-    if reply.error is not None:
-        error = {"code": reply.status, "message": reply.error} if isinstance(reply.error, str) else reply.error
-        return "application/json", [msgspec.json.encode({"error": error, "user_id": "user_1"})]
-    base = {"id": f"gen-{number}", "created": 1, "model": model, "provider": "Fake"}
-    if not streams:
-        return "application/json", [msgspec.json.encode(base | _whole(reply))]
-    chunks = list(_chunks(reply)) if reply.chunks is None else reply.chunks
-    lines = [b"data: " + msgspec.json.encode(base | chunk) + b"\n\n" for chunk in chunks]
-    return "text/event-stream", [b": OPENROUTER PROCESSING\n\n", *lines, b"data: [DONE]\n\n"]
-
-
-def _usage(reply: FakeReply) -> dict[str, Any]:
-    written = len(reply.text) + len(reply.reasoning) + 20 * len(reply.calls)
-    usage = {"prompt_tokens": 10, "completion_tokens": written // 4 + 1, "total_tokens": written // 4 + 11}
-    return usage | ({} if reply.cost is None else {"cost": reply.cost}) | reply.usage
-
-
-def _calls(reply: FakeReply) -> list[dict[str, Any]]:
-    return [
-        {
-            "index": index,
-            "id": f"call_{index}",
-            "type": "function",
-            "function": {
-                "name": name,
-                "arguments": arguments if isinstance(arguments, str) else json.dumps(arguments),
-            },
-        }
-        for index, (name, arguments) in enumerate(reply.calls)
-    ]
-
-
-def _finish(reply: FakeReply) -> str:
-    return reply.finish if reply.finish is not None else "tool_calls" if reply.calls else "stop"
-
-
-def _whole(reply: FakeReply) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": reply.text or None}
-    if reply.reasoning:
-        message["reasoning"] = reply.reasoning
-    if reply.calls:
-        message["tool_calls"] = _calls(reply)
-    choice = {"index": 0, "finish_reason": _finish(reply), "message": message}
-    return {"object": "chat.completion", "choices": [choice], "usage": _usage(reply)}
-
-
-def _chunks(reply: FakeReply) -> Iterable[dict[str, Any]]:
-    def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
-        choice = {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": finish}
-        return {"object": "chat.completion.chunk", "choices": [choice]}
-
-    for start in range(0, len(reply.reasoning), reply.piece):
-        yield chunk(content="", reasoning=reply.reasoning[start : start + reply.piece])
-    for start in range(0, len(reply.text), reply.piece):
-        yield chunk(content=reply.text[start : start + reply.piece])
-    for call in _calls(reply):
-        arguments = call["function"]["arguments"]
-        yield chunk(tool_calls=[call | {"function": call["function"] | {"arguments": ""}}])
-        for start in range(0, len(arguments), reply.piece):
-            piece = {"arguments": arguments[start : start + reply.piece]}
-            yield chunk(tool_calls=[{"index": call["index"], "function": piece}])
-    yield chunk(_finish(reply), content="")
-    yield {"object": "chat.completion.chunk", "choices": [], "usage": _usage(reply)}
