@@ -31,13 +31,13 @@ def test_what_works_is_a_line_each_and_the_key_is_never_shown(outrider: Shell) -
     done = outrider("doctor")
     assert done.code == 0
     lines = done.out.splitlines()
-    assert [line.split()[1] for line in lines if not line.startswith("    ")] == [
+    assert [line.split()[1] for line in lines[:-2] if not line.startswith("    ")] == [
         "python", "outrider", "model", "key", "server", "credit", "journal", "local", "terminal",
     ]  # fmt: skip
     assert "ok  credit    $4.20 left of this key's $5.00" in lines
     assert "no  local     the embedded model's weights are not on this machine yet" in lines
-    assert f"              {LIMITS}" in lines
-    assert done.err == "runs can be made: with the key\n"
+    assert (lines[-1], done.err) == ("ready for a run with qwen/qwen3-14b", "")
+    assert LIMITS not in done.out
     assert "key-for-tests" not in done.out + done.err
     assert not outrider.home.exists(), "looking makes nothing"
     (asked,) = outrider.server.requests
@@ -73,7 +73,33 @@ def test_without_anything_it_says_what_to_do_and_asks_nobody(outrider: Shell) ->
     assert (checks["key"]["ok"], checks["server"]["ok"], checks["local"]["ok"]) == (False, None, False)
     assert "OPENROUTER_API_KEY" in checks["key"]["fix"]
     assert "outrider local pull" in checks["local"]["fix"]
+    assert done.json["verdict"] == "not ready for a run with qwen/qwen3-14b: mend key"
     assert not outrider.server.requests
+
+
+def test_with_a_model_just_what_it_needs_is_looked_at(outrider: Shell) -> None:
+    done = outrider("doctor", "-m", "local", "--json", OPENROUTER_API_KEY="")
+    assert (done.code, done.json["verdict"]) == (1, "not ready for a run with local: mend local")
+    assert not {"key", "server"} & found(done).keys()
+    outrider.server.pages["/key"] = key_page()
+    done = outrider("doctor", "-m", "a/b", "--json", OUTRIDER_MODEL="local")
+    assert (done.code, done.json["model"]) == (0, "a/b")
+    assert "local" not in found(done)
+    assert outrider("doctor", OUTRIDER_MODEL="local").code == 1, "the key does not help the model that is taken"
+
+
+def test_with_a_task_file_what_it_names_is_looked_at(outrider: Shell) -> None:
+    outrider.server.pages["/key"] = key_page()
+    file = outrider.work / "x.toml"
+    file.write_text('task = "{{ day }}"\ntools = ["app:weather"]\nmodel = "a/b"\n')
+    done = outrider("doctor", "x.toml", "--json")
+    assert (done.code, done.json["model"], found(done)["model"]["says"]) == (0, "a/b", "a/b, from x.toml")
+    assert found(done)["file"]["says"] == "x.toml, its tools: weather"
+    file.write_text('task = "Hi"\n\ntools = ["app:wether"]\n')
+    done = outrider("doctor", "x.toml")
+    assert done.code == 1
+    assert "no  file      x.toml:3: app has no 'wether'\n              Did you mean weather" in done.out
+    assert done.out.endswith("\nnot ready for x.toml: mend file\n")
 
 
 def test_an_address_and_a_folder_that_cannot_be(outrider: Shell, tmp_path: Path) -> None:
@@ -114,7 +140,11 @@ def test_a_model_that_cannot_be_is_named(outrider: Shell) -> None:
 def test_the_embedded_model_is_asked(outrider: Shell, missing: Callable[[str], NoReturn]) -> None:
     if not weights.embedded_path().is_file():
         missing("the local model's weights are not here: outrider local pull")
-    done = outrider("doctor", "--json", OPENROUTER_API_KEY="", OUTRIDER_CACHE=str(weights.cache_home()))
+    env = {"OPENROUTER_API_KEY": "", "OUTRIDER_CACHE": str(weights.cache_home())}
+    done = outrider("doctor", "-m", "local", "--json", **env)
     check = found(done)["local"]
     assert (done.code, check["ok"], check["note"]) == (0, True, LIMITS)
     assert "answers" in check["says"]
+    plain = outrider("doctor", **env)
+    assert plain.code == 1
+    assert plain.out.endswith("\nnot ready for a run with qwen/qwen3-14b: mend key; one with -m local can be made\n")

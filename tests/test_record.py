@@ -116,6 +116,13 @@ def test_reports_and_the_list_of_runs_fit_their_schemas(outrider: Shell) -> None
     assert [line["outcome"] for line in listed] == list(reversed(ENDS))
 
 
+def test_what_the_doctor_says_fits_its_schema(outrider: Shell, tmp_path: Path) -> None:
+    for args in ((), ("-m", "local"), ("nowhere.toml",)):
+        said = outrider("doctor", *args, "--json", OPENROUTER_API_KEY="", OUTRIDER_CACHE=str(tmp_path))
+        (diagnosis,) = fitting(said, "doctor")
+        assert diagnosis["ready"] == (said.code == 0)
+
+
 def test_events_fit_their_schema_as_they_happen_and_from_the_record(outrider: Shell) -> None:
     busy = FakeReply(status=503, error="busy", headers={"Retry-After": "0"})
     outrider.server.add(busy, weather_call(), "Rather.", FORECAST)

@@ -36,44 +36,87 @@ class Check(Struct, frozen=True, omit_defaults=True):
 
 
 NOT_ASKED = Check("server", None, "not asked: there is no key")
+_TO_ASK = ("key", "server", "credit")
+"""What a model on OpenRouter needs, and the embedded one does not."""
 
 
-def checks() -> list[Check]:
+class Wanted(Struct, frozen=True):
+    """The run that is looked at: its model, who says so, and its task file. ``exactly``: nothing else is looked at."""
+
+    model: str
+    said_by: str
+    file: str | None = None
+    exactly: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Whether the embedded model, or a file in its place, is to answer."""
+        return self.model == "local" or self.model.startswith("local:")
+
+
+def wanted(model: str | None, file: str | None) -> tuple[Wanted, list[Check]]:
+    """The run that these would make, and what its task file is found to be."""
+    given, found = None, list[Check]()
+    if file:
+        given, check = check_file(file)
+        found.append(check)
+    named = os.environ.get("OUTRIDER_MODEL")
+    default = "the default, unless -m or OUTRIDER_MODEL says otherwise"
+    said = (model, "from -m"), (given, f"from {file}"), (named, "from OUTRIDER_MODEL"), (DEFAULT_MODEL, default)
+    name, whence = next((name, whence) for name, whence in said if name)
+    return Wanted(name, whence, file, exactly=bool(model or file)), found
+
+
+def checks(run: Wanted) -> list[Check]:
     """Everything, from what needs nothing to what takes seconds. Only the configured server is asked."""
     try:
         settings, fault = base_settings(), None
     except SetupError as error:
         settings, fault = Settings(), Check("server", False, error.message, error.hint)
-    key = check_key(settings)
-    asked = [fault] if fault else check_server(settings) if key.ok is not False else [NOT_ASKED]
-    return [
+    found = [
         Check("python", True, f"{platform.python_version()} ({sys.executable})"),
         Check("outrider", True, own_version() or "a source tree that is not installed"),
-        check_model(settings),
-        key,
-        *asked,
-        check_journal(),
-        check_local(),
-        check_terminal(),
+        check_model(run, settings),
     ]
+    if not (run.exactly and run.local):
+        key = check_key(settings)
+        found += [key, *([fault] if fault else check_server(settings) if key.ok is not False else [NOT_ASKED])]
+    found.append(check_journal())
+    if run.local or not run.exactly:
+        found.append(check_local(run.model if run.local else "local", told=run.local))
+    return [*found, check_terminal()]
 
 
-def ready(found: list[Check]) -> bool:
-    """Whether runs can be made: there is a place for their record, and a model that answers."""
-    state = {check.name: check.ok for check in found}
-    paid = state["server"] and state.get("credit") is not False
-    return state["journal"] is not False and bool(paid or state["local"])
+def lacking(run: Wanted, found: list[Check]) -> list[str]:
+    """The names of the checks that keep such a run from being made."""
+    needless = _TO_ASK if run.local else ("local",)
+    return [check.name for check in found if check.ok is False and check.name not in needless]
 
 
-def check_model(settings: Settings) -> Check:
-    """The model that is taken when none is given."""
-    name = os.environ.get("OUTRIDER_MODEL") or DEFAULT_MODEL
+def check_file(path: str) -> tuple[str | None, Check]:
+    """A task file and what it names, and its model. What its slots are filled with is not looked at."""
+    from outrider.cli.taskfile import TaskFile
+
+    model = None
     try:
-        model_from(name, settings)
+        file = TaskFile(path)
+        model = file.model
+        file.prompt()
+        tools = file.tools()
+        file.output()
+    except SetupError as error:
+        return model, Check("file", False, error.message, error.hint)
+    names = ", ".join(tool.name for tool in tools) or "none"
+    return model, Check("file", True, f"{path}, its tools: {names}")
+
+
+def check_model(run: Wanted, settings: Settings) -> Check:
+    """The model that is to answer."""
+    try:
+        model_from(run.model, settings)
     except SetupError as error:
         return Check("model", False, error.message, error.hint)
-    whence = "from OUTRIDER_MODEL" if os.environ.get("OUTRIDER_MODEL") else "unless -m or OUTRIDER_MODEL says otherwise"
-    return Check("model", True, f"{name}, {whence}")
+    return Check("model", True, f"{run.model}, {run.said_by}")
 
 
 def check_key(settings: Settings) -> Check:
@@ -153,27 +196,28 @@ def _file_system(folder: Path) -> str:
     return max(reversed(found), key=lambda each: each[0])[1] if found else ""
 
 
-def check_local() -> Check:
-    """The embedded model: whether it is here, and whether it answers."""
+def check_local(model: str, told: bool) -> Check:
+    """The embedded model, or a file in its place: whether it is here and answers; ``told``: what to expect of it."""
     from outrider.local import LIMITS
-    from outrider.local.weights import INSTALL, weights_path
+    from outrider.local.weights import EMBEDDED, INSTALL, weights_path
 
+    note = LIMITS if told and model == EMBEDDED else ""
     if find_spec("xllamacpp") is None:
-        return Check("local", False, "the package xllamacpp is not installed", f"Install it: {INSTALL}", LIMITS)
+        return Check("local", False, "the package xllamacpp is not installed", f"Install it: {INSTALL}", note)
     began = time.monotonic()
     try:
-        path = weights_path("local")
-        outcome = asyncio.run(_greet())
+        path = weights_path(model)
+        outcome = asyncio.run(_greet(model))
     except SetupError as error:
-        return Check("local", False, error.message, error.hint, LIMITS)
+        return Check("local", False, error.message, error.hint, note)
     if outcome:
-        return Check("local", False, f"the embedded model did not answer: {outcome}", "Try: outrider local", LIMITS)
-    return Check("local", True, f"{path} answers, after {time.monotonic() - began:.1f} s", note=LIMITS)
+        return Check("local", False, f"the model does not answer: {outcome}", "Try: outrider local", note)
+    return Check("local", True, f"{path} answers, after {time.monotonic() - began:.1f} s", note=note)
 
 
-async def _greet() -> str:
+async def _greet(model: str) -> str:
     """Ask the embedded model something; returns what went wrong, or nothing."""
-    async with Agent("local", journal=None, limits=Limits(turns=1, seconds=60)) as agent:
+    async with Agent(model, journal=None, limits=Limits(turns=1, seconds=60)) as agent:
         result = await agent.run("Say hello.")
     return "" if result.outcome in ("finished", "truncated") else f"{result.outcome}: {result.detail}"
 

@@ -1,51 +1,64 @@
 """outrider doctor: what works here, and what to do about the rest."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 from msgspec import Struct
 
-from outrider.cli.checks import Check, checks, ready
-from outrider.cli.text import fitted, note, out, out_json
+from outrider.cli.checks import Check, Wanted, checks, lacking, wanted
+from outrider.cli.text import fitted, out, out_json
 from outrider.observe.line import Line, Tone, toned
 
 
 class Diagnosis(Struct, frozen=True):
-    """What ``--json`` writes. ``ready`` says whether runs can be made; it agrees with the exit code."""
+    """What ``outrider doctor --json`` writes.
+
+    `ready`: a run with `model` can be made; it agrees with the exit code, and `verdict` says it in a sentence.
+    """
 
     ready: bool
+    model: str
+    verdict: str
     checks: list[Check]
     schema: int = 1
 
 
 @click.command("doctor")
+@click.argument("file", required=False)
+@click.option("-m", "--model", help="The model to look at; default: that of a run without -m.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(as_json: bool) -> int:
+def command(file: str | None, model: str | None, as_json: bool) -> int:
     """Look at everything a run needs, one line each, with what to do about what is wrong.
 
+    Exit code 0 when a plain outrider run can be made. With -m or a task FILE, just what such a run needs is looked at.
     The server at OUTRIDER_BASE_URL (OpenRouter, unless it is set) is asked about the key, and nothing else on the
-    network; the key itself is never shown. Exit code 0 when runs can be made, with a key or on the embedded model.
+    network; the key itself is never shown.
+
+    \b
+      outrider doctor -m local
+      outrider doctor nightly.toml
     """
-    found = checks()
-    able = ready(found)
+    run, told = wanted(model, file)
+    found = [*told, *checks(run)]
+    missing = lacking(run, found)
+    verdict = _verdict(run, found, missing)
     if as_json:
-        out_json(Diagnosis(able, found))
+        out_json(Diagnosis(not missing, run.model, verdict, found))
     else:
-        for row in fitted(toned(_lines(found), "wrap"), sys.stdout):
+        last = Line(verdict, "bad" if missing else "good", "wrap")
+        for row in fitted(toned([*_lines(found), "", last], "wrap"), sys.stdout):
             out(row)
-        note(_verdict(found, able))
-    return 0 if able else 1
+    return 1 if missing else 0
 
 
-def _verdict(found: Iterable[Check], able: bool) -> str:
-    state = {check.name: check.ok for check in found}
-    if able:
-        ways = [way for name, way in (("server", "with the key"), ("local", "with -m local")) if state[name]]
-        return f"runs can be made: {' and '.join(ways)}"
-    if state["journal"] is False:
-        return "no run can be made: there is no place for its record"
-    return "no run can be made: give a key that the server takes, or get the local model"
+def _verdict(run: Wanted, found: Iterable[Check], missing: Sequence[str]) -> str:
+    what = run.file or f"a run with {run.model}"
+    if not missing:
+        return f"ready for {what}"
+    local = any(check.name == "local" and check.ok for check in found) and set(missing) <= {"key", "server", "credit"}
+    instead = "; one with -m local can be made" if local else ""
+    return f"not ready for {what}: mend {', '.join(missing)}{instead}"
 
 
 def _lines(found: Iterable[Check]) -> Iterable[Line]:

@@ -75,9 +75,22 @@ class TaskFile:
             return f"local:{self._beside(os.path.expanduser(name.removeprefix('local:')))}"
         return name
 
+    def prompt(self) -> Prompt:
+        """Its task and instructions, with their slots. Raises SetupError."""
+        instructions = text_at(self._toml, "instructions")
+        if task := text_at(self._toml, "task"):
+            return Prompt(file=self.path, task=task, instructions=instructions, given_by=_GIVEN_BY)
+        path = self._beside(self._values["prompt"])
+        with self._said_of("prompt"):
+            text = read_text(path, "prompt file")
+        prompt = Prompt.parse(text, path)
+        if instructions and prompt.instructions:
+            raise self._toml.wrong(f"{prompt.file} has instructions too", "Leave one of them out.", "instructions")
+        return replace(prompt, instructions=instructions or prompt.instructions, given_by=_GIVEN_BY)
+
     def words(self, given: Mapping[str, str]) -> Filled:
         """The task and the instructions, filled with the inputs; ``given`` replaces some. Raises SetupError."""
-        prompt = self._prompt()
+        prompt = self.prompt()
         inputs: dict[str, Any] = self._values.get("inputs", {})
         for name in inputs:
             if name not in prompt.slots:
@@ -142,18 +155,6 @@ class TaskFile:
         except SetupError as error:
             hint = error.hint.replace("None for", f'"{NO_LIMIT}" for')
             raise self._toml.wrong(f"limit {name} is {shown(value)}", hint, "limits", name) from error
-
-    def _prompt(self) -> Prompt:
-        instructions = text_at(self._toml, "instructions")
-        if task := text_at(self._toml, "task"):
-            return Prompt(file=self.path, task=task, instructions=instructions, given_by=_GIVEN_BY)
-        path = self._beside(self._values["prompt"])
-        with self._said_of("prompt"):
-            text = read_text(path, "prompt file")
-        prompt = Prompt.parse(text, path)
-        if instructions and prompt.instructions:
-            raise self._toml.wrong(f"{prompt.file} has instructions too", "Leave one of them out.", "instructions")
-        return replace(prompt, instructions=instructions or prompt.instructions, given_by=_GIVEN_BY)
 
     def _input(self, name: str, value: Input | dict[str, Any]) -> Input:
         if not isinstance(value, dict):
