@@ -10,8 +10,10 @@ from msgspec import NODEFAULT, Raw, Struct
 from msgspec.structs import FieldInfo, fields
 
 from outrider import events as e
+from outrider.cli.checks import Check
+from outrider.cli.doctor import Diagnosis
 from outrider.cli.live import EventLine, Report
-from outrider.journal import Summary, Totals
+from outrider.cli.runs import RunLine
 from outrider.messages import Limits, Usage
 
 Json = dict[str, Any]
@@ -74,14 +76,21 @@ def events_schema() -> bytes:
 
 def runs_schema() -> bytes:
     """The schema of a line of ``outrider runs --json``."""
-    types = {field.name: field.type for kind in (Summary, Totals) for field in fields(kind) if field.name != "totals"}
-    types |= {"outcome": e.Outcome | None, "usage": _USAGE}
-    line = msgspec.defstruct("RunLine", list(types.items()))
-    line.__doc__ = "A run on record. `live`: a living process owns it. `outcome` is null while no end is on record."
+    line = _like(RunLine, outcome=e.Outcome | None, usage=_USAGE)
     return _schema(line, "outrider runs --json", ("RunLine", "Usage"))
 
 
-SCHEMAS: dict[str, Callable[[], bytes]] = {"report": report_schema, "events": events_schema, "runs": runs_schema}
+def doctor_schema() -> bytes:
+    """The schema of what ``outrider doctor --json`` writes."""
+    return _schema(_like(Diagnosis, checks=list[_like(Check)]), "outrider doctor --json", ("Diagnosis",))
+
+
+SCHEMAS: dict[str, Callable[[], bytes]] = {
+    "report": report_schema,
+    "events": events_schema,
+    "runs": runs_schema,
+    "doctor": doctor_schema,
+}
 """The files of docs/schemas, without ``.json``."""
 
 # ---------------------------------------------------------------------------------------------- the page

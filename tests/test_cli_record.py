@@ -136,6 +136,33 @@ def test_nothing_on_record_is_an_empty_list(say: Say) -> None:
     assert say("runs") == (0, "", "there is no run on record here\n")
 
 
+def test_the_list_of_runs_is_filtered_by_word_outcome_and_age(outrider: Shell) -> None:
+    (outrider.work / "nightly.toml").write_text('name = "Nightly"\ntask = "Look."\n')
+    outrider.server.add("Hello.", FakeReply(status=400, error="no"), "Seen.")
+    assert outrider("run", "Hi there").code == 0
+    assert outrider("run", "Broken, alas").code == 5
+    assert outrider("run", "nightly.toml").code == 0
+
+    def tasks(*args: str) -> list[str]:
+        done = outrider("runs", "--json", *args)
+        assert done.code == 0
+        return [line["task"] for line in done.lines]
+
+    assert tasks() == ["Look.", "Broken, alas", "Hi there"]
+    assert tasks("-n", "1") == ["Look."]
+    assert tasks("HI") == ["Hi there"], "in the task"
+    assert tasks("night") == ["Look."], "in the agent's name"
+    assert tasks("--outcome", "finished", "-n", "1") == ["Look."]
+    assert tasks("--outcome", "provider", "--since", "2d") == ["Broken, alas"]
+    assert tasks("--outcome", "limit") == []
+    head, first, *_ = outrider("runs").out.splitlines()
+    assert head.split() == ["run", "begun", "outcome", "turns", "calls", "cost", "agent", "task"]
+    assert first.split()[-2:] == ["Nightly", "Look."]
+    assert "no run on record here is like that" in outrider("runs", "--outcome", "limit").err
+    wrong = outrider("runs", "--since", "yesterday")
+    assert (wrong.code, "'yesterday' is no time such as 90s, 5min, 3h or 2d" in wrong.err) == (2, True)
+
+
 def test_version_and_help_load_nothing_heavy(tmp_path: Path) -> None:
     heavy = "openai|pydantic|sqlite3|jsonschema|jinja2|rich|aiohttp|structlog|outrider.cli.run"
     code = f"""

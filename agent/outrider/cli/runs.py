@@ -1,114 +1,222 @@
 """outrider runs: what is on record."""
 
+import re
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, get_args
 
 import click
+from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from outrider.cli.record import with_journal
+from outrider.cli.record import MANY, with_journal
 from outrider.cli.text import coloured, note, out, out_json
 from outrider.errors import JournalError
+from outrider.events import Outcome
 from outrider.journal import Journal, Summary
 from outrider.observe.line import Tone, tone_of
 from outrider.observe.terminal import short
 from outrider.state import State
-from outrider.telling import clean, dollars
+from outrider.telling import bill, clean, cost_of, dollars
 
 WIDE = 90
 """Cells from which on all columns are shown."""
+LONGEST_BILL = 16
+"""Cells that a bill takes at most where they are fewer."""
+RESTING = ("running", "unfinished")
+"""What stands for the outcome of a run without one: a living process owns it, or none does."""
 
-_HEAD = ("run", "begun", "outcome", "turns", "cost", "task")
-_NARROW_HEAD = ("run", "age", "outcome", "cost", "task")
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+class RunLine(Struct, frozen=True, kw_only=True):
+    """A run on record. ``live``: a living process owns it. ``outcome`` is null while no end is on record.
+
+    ``cost`` is what was billed, in dollars; what is not in it, and ``tool_failures``, is as in a report. These four
+    are null where the run's record cannot be read.
+    """
+
+    run: str
+    created: float
+    updated: float
+    live: bool
+    agent: str
+    model: str
+    task: str
+    outcome: str | None
+    turns: int
+    tool_calls: int
+    tool_failures: int | None
+    usage: dict[str, Any]
+    cost: Decimal | None
+    requests_in_doubt: int | None
+    unpriced: int | None
+    seconds: float
+
+
+class Listed(Struct, frozen=True):
+    """A run and its state, where its record can be read."""
+
+    summary: Summary
+    state: State | None
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, or what stands for that."""
+        return _outcome(self.summary)
+
+    @property
+    def cost(self) -> str:
+        """The bill, as everywhere."""
+        if self.state is None:
+            return dollars(self.summary.totals.usage.cost)
+        return bill(self.state, self.summary.live)
+
+    @property
+    def failures(self) -> int:
+        """Failed calls."""
+        return self.state.tool_failures if self.state else 0
+
+
+def _seconds(text: str) -> float:
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|min|h|d)", text)
+    if not parts:
+        raise click.BadParameter(f"{text!r} is no time such as 90s, 5min, 3h or 2d.")
+    return float(parts[1]) * _UNITS[parts[2]]
 
 
 @click.command("runs")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first.")
+@click.argument("word", required=False, default="")
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first."
+)
+@click.option("--outcome", type=click.Choice([*get_args(Outcome), *RESTING]), help="Only runs that ended so.")
+@click.option("--since", type=_seconds, metavar="AGE", help="Only runs begun in the last 90s, 5min, 3h or 2d.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one run a line.")
-def command(limit: int, as_json: bool) -> int:
-    """List the newest runs in the journal of this folder (or of OUTRIDER_HOME)."""
-    found = with_journal(lambda journal: _runs(journal, limit))
+def command(word: str, limit: int, outcome: str | None, since: float | None, as_json: bool) -> int:
+    """List the newest runs in the journal of this folder (or of OUTRIDER_HOME).
+
+    \b
+      outrider runs                   the newest 20
+      outrider runs nightly           only those with this in their agent's name, their task or their id
+      outrider runs --outcome limit --since 2d
+    """
+
+    def wanted(summary: Summary) -> bool:
+        totals = summary.totals
+        return (
+            any(word.casefold() in text.casefold() for text in (totals.agent, totals.task, summary.run))
+            and outcome in (None, _outcome(summary))
+            and (since is None or time.time() - summary.created <= since)
+        )
+
+    async def read(journal: Journal) -> list[Listed]:
+        every = not (word or outcome or since)
+        found = [summary for summary in await journal.runs(limit if every else MANY) if wanted(summary)]
+        return [await _listed(journal, summary) for summary in found[:limit]]
+
+    found = with_journal(read)
     if as_json:
-        for summary in found:
-            out_json(_line(summary))
+        for each in found:
+            out_json(_line(each))
     elif not found:
-        note("there is no run on record here")
+        note("no run on record here is like that" if word or outcome or since else "there is no run on record here")
     else:
         for row in _fitted(found) if coloured(sys.stdout) else _table(found):
             out(row)
     return 0
 
 
-async def _runs(journal: Journal, limit: int) -> list[Summary]:
-    return [await _up_to_date(journal, summary) for summary in await journal.runs(limit)]
-
-
-async def _up_to_date(journal: Journal, summary: Summary) -> Summary:
-    """The summary with the figures of the record, where those in the list may be behind: no end is on record yet."""
-    if summary.totals.outcome:
-        return summary
+async def _listed(journal: Journal, summary: Summary) -> Listed:
+    """The run with the figures of its record: those in the list are behind while no end is on record."""
     try:
         state = State.fold(await journal.read(summary.run))
     except JournalError:  # a record that cannot be read still has its line in the list
-        return summary
+        return Listed(summary, None)
     figures = {name: getattr(state, name) for name in ("turns", "tool_calls", "usage", "seconds")}
-    return replace(summary, totals=replace(summary.totals, **figures))
+    return Listed(replace(summary, totals=replace(summary.totals, **figures)), state)
 
 
-def _line(summary: Summary) -> dict[str, Any]:
-    totals = asdict(summary.totals)
-    rest = {"outcome": totals["outcome"] or None, "usage": asdict(summary.totals.usage)}
-    return {
-        "run": summary.run,
-        "created": summary.created,
-        "updated": summary.updated,
-        "live": summary.live,
-        **totals,
-        **rest,
-    }
+def _outcome(summary: Summary) -> str:
+    running, unfinished = RESTING
+    return running if summary.live else summary.totals.outcome or unfinished
 
 
-def _cells(summary: Summary) -> dict[str, str]:
-    totals = summary.totals
+def _line(listed: Listed) -> RunLine:
+    summary, totals, state = listed.summary, listed.summary.totals, listed.state
+    return RunLine(
+        run=summary.run,
+        created=summary.created,
+        updated=summary.updated,
+        live=summary.live,
+        agent=totals.agent,
+        model=totals.model,
+        task=totals.task,
+        outcome=totals.outcome or None,
+        turns=totals.turns,
+        tool_calls=totals.tool_calls,
+        tool_failures=state.tool_failures if state else None,
+        usage=asdict(totals.usage),
+        cost=cost_of(state) if state else None,
+        requests_in_doubt=state.requests_in_doubt if state else None,
+        unpriced=state.unpriced if state else None,
+        seconds=round(totals.seconds, 3),
+    )
+
+
+def _cells(listed: Listed, room: int) -> dict[str, str]:
+    """What stands in each column; ``room`` characters of the task."""
+    summary, totals = listed.summary, listed.summary.totals
+    failed = f", {listed.failures} failed" if listed.failures else ""
     return {
         "run": summary.run,
         "age": _age(time.time() - summary.created),
         "begun": time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.created)),
-        "outcome": "running" if summary.live else totals.outcome or "unfinished",
+        "outcome": listed.outcome,
         "turns": str(totals.turns),
-        "cost": "?" if totals.usage.cost is None else dollars(totals.usage.cost),
-        "task": clean(short(totals.task, 60)),
+        "calls": f"{totals.tool_calls}{failed}",
+        "cost": listed.cost,
+        "agent": clean(short(totals.agent, 20)),
+        "task": clean(short(totals.task, room)),
     }
+
+
+def _columns(found: Sequence[Listed], wide: bool) -> list[str]:
+    """Which columns are shown: agents where there are several, and on a narrow terminal calls where some failed."""
+    agents = ["agent"] if len({each.summary.totals.agent for each in found}) > 1 else []
+    if wide:
+        return ["run", "begun", "outcome", "turns", "calls", "cost", *agents, "task"]
+    calls = ["calls"] if any(each.failures for each in found) else []
+    return ["run", "age", "outcome", *calls, "cost", "task"]
 
 
 def _age(seconds: float) -> str:
     """How long ago something was, in one unit."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{max(0, int(seconds))} s"
+    unit = next((unit for unit in ("d", "h", "min") if seconds >= _UNITS[unit]), "s")
+    return f"{max(0, int(seconds / _UNITS[unit]))} {unit}"
 
 
-def _table(found: Sequence[Summary]) -> list[str]:
-    rows = [dict(zip(_HEAD, _HEAD, strict=True)), *map(_cells, found)]
-    widths = [max(len(row[name]) for row in rows) for name in _HEAD]
-    return [
-        "  ".join(row[name].ljust(width) for name, width in zip(_HEAD, widths, strict=True)).rstrip() for row in rows
-    ]
+def _table(found: Sequence[Listed]) -> list[str]:
+    names = _columns(found, wide=True)
+    rows = [dict(zip(names, names, strict=True)), *(_cells(each, 60) for each in found)]
+    widths = {name: max(len(row[name]) for row in rows) for name in names}
+    return ["  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip() for row in rows]
 
 
-def _fitted(found: Sequence[Summary]) -> list[str]:
+def _fitted(found: Sequence[Listed]) -> list[str]:
     """The table as wide as the terminal: the task takes what is left, and a narrow one has fewer columns."""
     from outrider.observe.paint import cells, padded, paint, width_of
 
     width = width_of(sys.stdout)
-    *names, task = _HEAD if width >= WIDE else _NARROW_HEAD
-    rows = [_cells(summary) | {task: clean(short(summary.totals.task, width))} for summary in found]
+    *names, task = _columns(found, wide=width >= WIDE)
+    rows = [_cells(each, width) for each in found]
     widths = {name: max(cells(text) for text in (name, *(row[name] for row in rows))) for name in names}
+    if width < WIDE:
+        widths["cost"] = min(widths["cost"], LONGEST_BILL)
     widths[task] = max(len(task), width - sum(widths.values()) - 2 * len(widths))
-    tones: list[Tone] = [tone_of(summary.totals.outcome) for summary in found]
+    tones: list[Tone] = [tone_of(each.summary.totals.outcome) for each in found]
     table = [paint("  ".join(padded(name, room) for name, room in widths.items()), "dim")]
     for row, tone in zip(rows, tones, strict=True):
         painted = ((name, padded(row[name], room)) for name, room in widths.items())
