@@ -76,6 +76,8 @@ class HalfAModel:
         ({"output": "Forecast"}, "output is 'Forecast'", "the type of the answer"),
         ({"output": tool(look)}, "output is <tool look>", "the type of the answer"),
         ({"model": "qwen3-14b"}, "has no vendor", "qwen/qwen3-14b"),
+        ({"model": "Local"}, "there is no model 'Local'", "Did you mean local?"),
+        ({"model": "LOCAL:/a/b.gguf"}, "there is no model", "Did you mean local:/a/b.gguf?"),
         ({"model": "model.gguf"}, "has no vendor", "local:model.gguf"),
         ({"name": ""}, "name is ''", "a text"),
         ({"journal": 3}, "journal is 3", "SQLiteJournal(folder)"),

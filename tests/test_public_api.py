@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import outrider
-from outrider import Agent
+from outrider import Agent, tool
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,6 +18,7 @@ def test_the_public_names_are_these_and_no_more_than_25() -> None:
     ]  # fmt: skip
     assert len(outrider.__all__) <= 25
     assert all(hasattr(outrider, name) for name in outrider.__all__)
+    assert dir(outrider) == sorted(outrider.__all__)
 
 
 def test_an_agent_takes_no_more_than_twelve_parameters() -> None:
@@ -26,6 +27,18 @@ def test_an_agent_takes_no_more_than_twelve_parameters() -> None:
         "model", "output", "instructions", "tools", "deps_type", "limits", "policy", "settings", "journal",
         "observers", "name", "secrets",
     ]  # fmt: skip
+
+
+def test_an_agent_shows_itself_in_a_few_words() -> None:
+    @tool
+    def weather(city: str) -> str:
+        """Tomorrow's weather."""
+        return city
+
+    assert repr(Agent("local", name="forecast", tools=[weather], output=int)) == (
+        "<agent forecast: local, tools: weather, output: int>"
+    )
+    assert repr(Agent("a/b")) == "<agent agent: a/b, tools: none, output: text>"
 
 
 def test_the_map_of_the_house_names_every_room() -> None:

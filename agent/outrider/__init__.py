@@ -66,3 +66,7 @@ __all__ = [
     "ask_before",
     "tool",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -150,6 +150,10 @@ class Agent(Generic[Deps, Out]):
         self._observers = tuple(observers)
         self._masking = Masking(secrets_from(secrets, getattr(self.model, "options", settings)))
 
+    def __repr__(self) -> str:
+        tools = ", ".join(tool.name for tool in self.tools) or "none"
+        return f"<agent {self.name}: {self.model.name}, tools: {tools}, output: {self._output.name}>"
+
     # ------------------------------------------------------------------------------------------ running
 
     async def run(self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Result[Out]:

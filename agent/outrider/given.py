@@ -43,6 +43,8 @@ def model_from(model: str | Model, settings: Settings) -> Model:
         if given != "local":  # the embedded model's own file may still come
             weights_path(given)
         return LocalModel(given)
+    if is_openrouter(settings.base_url) and given.partition(":")[0].lower() == "local":
+        raise SetupError(f"there is no model {given!r}", f"Did you mean local{given[len('local') :]}?")
     if is_openrouter(settings.base_url) and "/" not in given:
         hint = f"Write local:{given}" if given.endswith(".gguf") else "Write vendor/name, as in qwen/qwen3-14b"
         raise SetupError(
