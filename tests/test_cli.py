@@ -4,13 +4,15 @@ import json
 import re
 import shlex
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from outrider.errors import OUTCOMES
 from outrider.testing.fake import FakeReply
-from shell import FORECAST, PATIENCE, Shell, end, pay_call, weather_call
+from shell import FORECAST, PATIENCE, START, Shell, end, pay_call, weather_call
 
 # ------------------------------------------------------------------------------------------------ answers
 
@@ -100,6 +102,11 @@ def test_what_failed_and_what_is_in_doubt_stands_in_the_report_and_at_the_end(ou
     told = " · 1 tool call, 1 failed · 28 tokens · $0.00020 + 1 request in doubt · "
     assert told in done.err
     assert told in outrider("show", "last").out
+    listed = outrider("runs")
+    assert re.search(r" finished +2 +1, 1 failed +\$0\.00020 \+ 1 request in doubt +How warm\?\n$", listed.out)
+    (line,) = outrider("runs", "--json").lines
+    counts = ("cost", "requests_in_doubt", "unpriced", "tool_calls", "tool_failures")
+    assert {name: line[name] for name in counts} == {name: report[name] for name in counts}
 
 
 def test_a_dry_run_prints_the_request_and_sends_nothing(outrider: Shell) -> None:
@@ -156,7 +163,7 @@ def test_a_killed_run_goes_on_in_another_process(outrider: Shell) -> None:
     outrider.server.add(FakeReply(calls=[("look", {})]), "Seen.", "Vu.")
     killed = outrider("run", "Look", "-t", "app:look", "--instructions", "Be short.", DIE="1")
     assert killed.code == -signal.SIGKILL
-    assert re.search(r"\w+ .* unfinished +0 +\? +Look\n$", outrider("runs").out)
+    assert re.search(r"\w+ .* unfinished +0 +0 +cost unknown: 1 request in doubt +Look\n$", outrider("runs").out)
     assert "outrider resume" in outrider("show", "last").out
     done = outrider("resume", "last", "-t", "app:look")
     assert (done.code, done.out) == (0, "Seen.\n")
@@ -223,3 +230,48 @@ def test_pythons_own_types_are_output_types_by_name(outrider: Shell, kind: str, 
     assert (missing.code, f"--output {again}" in missing.err) == (2, True)
     done = outrider(*first.resume)
     assert (done.code, json.loads(done.out)) == (0, json.loads(reply))
+
+
+# ------------------------------------------------------------------------------------ stdout is the answer
+
+LOUD = '''
+import os, subprocess, sys
+from outrider import tool
+
+print("module printed")
+
+@tool(effect="read")
+def loud() -> str:
+    """Print in every way."""
+    print("print printed")
+    sys.__stdout__.write("stream printed\\\\n")
+    os.write(1, b"fd printed\\\\n")
+    subprocess.run(["echo", "child printed"], check=True)
+    return "done"
+'''.replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("flags", [("--json",), ("--events", "--json"), ()])
+def test_what_a_tool_prints_goes_to_stderr(outrider: Shell, flags: tuple[str, ...]) -> None:
+    (outrider.work / "noise.py").write_text(LOUD)
+    outrider.server.add(FakeReply(calls=[("loud", {})]), "Quiet.")
+    done = outrider("run", "Be loud", "-t", "noise:loud", *flags)
+    assert done.code == 0
+    assert done.lines[-1]["output"] == "Quiet." if flags else done.out == "Quiet.\n"
+    ways = ("module", "print", "stream", "fd", "child")
+    assert [way for way in ways if f"{way} printed\n" in done.err] == list(ways)
+
+
+def test_what_a_tool_prints_when_it_is_tried_goes_to_stderr(outrider: Shell) -> None:
+    (outrider.work / "noise.py").write_text(LOUD)
+    done = outrider("tools", "try", "noise:loud")
+    assert (done.code, done.out) == (0, "done\n")
+    assert done.err.count(" printed\n") == 5
+
+
+def test_without_a_stderr_the_answer_is_still_alone(outrider: Shell) -> None:
+    (outrider.work / "noise.py").write_text(LOUD)
+    outrider.server.add(FakeReply(calls=[("loud", {})]), "Quiet.")
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", START, "run", "Hi", "-t", "noise:loud"]
+    done = subprocess.run(command, cwd=outrider.work, env=outrider.env, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, b"Quiet.\n")

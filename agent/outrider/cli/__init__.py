@@ -1,6 +1,6 @@
 """The command line: a thin skin over the API, one verb a file.
 
-stdout is the answer and nothing else; progress and errors go to stderr. The exit code is that of the run's outcome
+stdout is the answer and nothing else, whatever a tool prints; progress and errors go to stderr. The exit code is that of the run's outcome
 (``outrider.errors.OUTCOMES``), 2 for wrong usage, 1 for an error of the program.
 
     run, resume     flags.py what makes an agent, names.py tools and types by name, live.py a run watched
@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 import click
 
+from outrider.cli.text import stdout
 from outrider.errors import OutriderError, RunNotFound, SetupError, did_you_mean
 
 VERBS = {
@@ -98,10 +99,11 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     if not sys.stdout:  # closed by the shell, >&-
         sys.exit(_say("stdout is closed", "To throw the answer away: > /dev/null", 1))
     code = _main(args)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # said already; the interpreter would flush once more and change the exit code
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in {stdout(), sys.stdout}:
+        try:
+            stream.flush()
+        except BrokenPipeError:  # said already; the interpreter would flush once more and change the exit code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
 
 

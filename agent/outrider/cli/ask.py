@@ -1,6 +1,5 @@
 """The person at the terminal is asked about the calls that wait, and the run goes on."""
 
-import os
 import signal
 import sys
 from collections.abc import Awaitable, Generator
@@ -12,12 +11,13 @@ import msgspec
 
 from outrider.agent import Agent
 from outrider.cli.record import BY
-from outrider.cli.shape import difference, fields, pretty, shape
+from outrider.cli.shape import difference, fields, shape
 from outrider.cli.text import tell
 from outrider.errors import SetupError
 from outrider.observe.line import Line, toned
 from outrider.observe.terminal import how_to_answer
 from outrider.state import Call, State
+from outrider.telling import pretty
 
 Arguments = dict[str, Any]
 
@@ -79,7 +79,7 @@ async def _consent(agent: Agent[None, Any], run: str, call: Call, why: str) -> N
 
 def _edited(draft: str, given: Arguments) -> tuple[str, Arguments | None]:
     """The text as it left the editor, and the arguments it stands for where they are others than the model's."""
-    with _stdout_is_stderr(), _signals_leave():
+    with _signals_leave():  # an editor draws on fd 1, which is stderr while a run is under way
         draft = click.edit(draft, extension=".json") or draft
     try:
         edited = msgspec.json.decode(draft, type=Arguments)
@@ -159,16 +159,3 @@ def _signals_leave() -> Generator[None]:
     finally:
         for number, action in zip(numbers, before, strict=True):
             signal.signal(number, action)
-
-
-@contextmanager
-def _stdout_is_stderr() -> Generator[None]:
-    """An editor draws on its stdout, where ours may be a pipe; stderr is the terminal."""
-    sys.stdout.flush()
-    before = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(before, 1)
-        os.close(before)

@@ -1,13 +1,12 @@
 """outrider doctor: what works here, and what to do about the rest."""
 
-import sys
 from collections.abc import Iterable, Sequence
 
 import click
 from msgspec import Struct
 
 from outrider.cli.checks import Check, Wanted, checks, lacking, wanted
-from outrider.cli.text import fitted, out, out_json
+from outrider.cli.text import fitted, out, out_json, stdout, stdout_for_answers
 from outrider.observe.line import Line, Tone, toned
 
 
@@ -28,6 +27,7 @@ class Diagnosis(Struct, frozen=True):
 @click.argument("file", required=False)
 @click.option("-m", "--model", help="The model to look at; default: that of a run without -m.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@stdout_for_answers()
 def command(file: str | None, model: str | None, as_json: bool) -> int:
     """Look at everything a run needs, one line each, with what to do about what is wrong.
 
@@ -47,7 +47,7 @@ def command(file: str | None, model: str | None, as_json: bool) -> int:
         out_json(Diagnosis(not missing, run.model, verdict, found))
     else:
         last = Line(verdict, "bad" if missing else "good", "wrap")
-        for row in fitted(toned([*_lines(found), "", last], "wrap"), sys.stdout):
+        for row in fitted(toned([*_lines(found), "", last], "wrap"), stdout()):
             out(row)
     return 1 if missing else 0
 

@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 from outrider import events as e
 from outrider.agent import Agent
 from outrider.cli.flags import Flags, resume_command
-from outrider.cli.text import coloured, flush, note, out, out_json, tell
+from outrider.cli.text import coloured, flush, note, out, out_json, stdout, tell
 from outrider.errors import OutriderError
 from outrider.observe.line import Line, tone_of, toned
 from outrider.observe.screen import Screen
@@ -73,7 +73,7 @@ class Watch:
         self._state = state or State()
         self.asks = not (flags.quiet or flags.json or flags.events) and _is_terminal(sys.stdin, sys.stderr)
         """Whether the person at the terminal is asked when the run waits for one."""
-        free = not (flags.events and sys.stdout.isatty())  # else events and status would stand in one place
+        free = not (flags.events and stdout().isatty())  # else events and status would stand in one place
         self.screen = Screen(sys.stderr, self.asks) if not flags.quiet and free and coloured(sys.stderr) else None
 
     def __call__(self, entry: e.Entry) -> None:

@@ -8,6 +8,7 @@ from outrider.cli.flags import APPROVALS, Flags, agent_flags, resume_command
 from outrider.cli.live import Watch, accepted, conclude, drive
 from outrider.cli.names import UNKNOWN, offering, plain_type
 from outrider.cli.record import read_run
+from outrider.cli.text import stdout_for_answers
 from outrider.cli.words import task_file
 from outrider.errors import SetupError
 from outrider.messages import SystemMessage, from_wire
@@ -22,6 +23,7 @@ from outrider.state import State
 @click.option("--say", default="", metavar="TEXT", help="A further message to the model.")
 @click.option("--force", is_flag=True, help="Go on without what the record names and the flags do not.")
 @agent_flags
+@stdout_for_answers()
 def command(run: str, file: str | None, say: str, force: bool, **given: Any) -> int:
     """Go on with RUN: an id, the beginning of one, or last. FILE is the task file that it was run from, if any.
 

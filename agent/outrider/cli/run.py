@@ -9,7 +9,7 @@ import msgspec
 from outrider.agent import Agent
 from outrider.cli.flags import Flags, agent_flags
 from outrider.cli.live import Watch, conclude, drive
-from outrider.cli.text import note, out, to_people
+from outrider.cli.text import note, out, stdout_for_answers, to_people
 from outrider.cli.words import is_task_file, task_file, words_given
 from outrider.messages import Limits
 from outrider.openrouter.settings import DEFAULT_MODEL
@@ -23,6 +23,7 @@ from outrider.openrouter.settings import DEFAULT_MODEL
 @click.option("--name", default="", help="The agent's name, in the record (agent).")
 @click.option("--dry-run", is_flag=True, help="Print the exact request; send and record nothing.")
 @agent_flags
+@stdout_for_answers()
 def command(
     task: str | None,
     prompt: str | None,

@@ -2,8 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, TextIO
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import TextIOWrapper
+from typing import Any, TextIO, cast
 
 import click
 import msgspec
@@ -11,19 +13,65 @@ import msgspec
 from outrider.errors import OutriderError
 from outrider.observe.line import Line
 
+_KEPT: list[TextIO] = []
+"""What was stdout before it was left to answers; empty before."""
+
+
+@contextmanager
+def stdout_for_answers() -> Generator[None]:
+    """From here on only ``out`` writes to stdout: what tools, modules and their child processes print goes to stderr.
+
+    The process's own stdout stays so to its end, since a thread that a tool has left behind may still print.
+    """
+    if _KEPT:
+        yield
+    elif _is_fd_1(sys.stdout):
+        _KEPT.append(_set_aside(cast("TextIOWrapper", sys.stdout)))
+        yield
+    else:
+        _KEPT.append(sys.stdout)
+        try:
+            with redirect_stdout(sys.stderr):
+                yield
+        finally:
+            _KEPT.clear()
+
+
+def _is_fd_1(stream: TextIO) -> bool:
+    try:
+        return stream.fileno() == 1
+    except OSError:
+        return False
+
+
+def _set_aside(before: TextIOWrapper) -> TextIO:
+    """A new stream to where fd 1 led; fd 1 itself leads to stderr from now on."""
+    before.flush()
+    if not sys.stderr:  # closed by the shell: a new file would otherwise become 2
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    aside = open(os.dup(1), "w", encoding=before.encoding)  # noqa: SIM115 - for as long as the process lasts
+    os.dup2(2, 1)
+    before.reconfigure(line_buffering=True)  # a pipe waits for a full block; what is printed now is for people
+    return aside
+
+
+def stdout() -> TextIO:
+    """Where answers go."""
+    return _KEPT[0] if _KEPT else sys.stdout
+
 
 def out(text: str | bytes) -> None:
     """A line on stdout, as UTF-8 whatever the locale says, and at once."""
     line = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
-    sys.stdout.buffer.write(line + b"\n")
+    stdout().buffer.write(line + b"\n")
     flush()
 
 
 def flush() -> None:
     """Write out what waits. Raises OutriderError, now and at each later call, when nobody reads stdout any more."""
     try:
-        sys.stdout.flush()
-        sys.stdout.buffer.flush()
+        stdout().flush()
+        stdout().buffer.flush()
     except BrokenPipeError:
         hint = "The whole answer is on record: outrider show last"
         raise OutriderError("stdout was closed before all was written", hint) from None
@@ -66,4 +114,4 @@ def coloured(stream: TextIO | None) -> bool:
 
 def to_people() -> bool:
     """Whether stdout is a terminal."""
-    return sys.stdout.isatty()
+    return stdout().isatty()

@@ -1,13 +1,12 @@
 """outrider tools: what is installed, what each takes and does, and one call of one of them."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from outrider.cli.names import AnyTool, installed, loaded, offered, tools_by_name, tools_of
-from outrider.cli.text import fitted, note, out
+from outrider.cli.text import fitted, note, out, stdout, stdout_for_answers
 from outrider.cli.trial import arguments_of, attempt
 from outrider.errors import SetupError, did_you_mean
 from outrider.observe.line import Line, toned
@@ -27,6 +26,7 @@ class Verbs(click.Group):
 
 @click.group("tools", cls=Verbs, invoke_without_command=True)
 @click.pass_context
+@stdout_for_answers()
 def command(ctx: click.Context) -> int:
     """List the tools that are installed, by the name for --tool.
 
@@ -44,7 +44,7 @@ def list_tools() -> int:
 
 
 def _say_all() -> int:
-    for row in fitted(toned(_list(), "cut"), sys.stdout):
+    for row in fitted(toned(_list(), "cut"), stdout()):
         out(row)
     note("more about one: outrider tools show NAME; one call of it: outrider tools try NAME ARGUMENT=VALUE ...")
     return 0
@@ -53,13 +53,14 @@ def _say_all() -> int:
 @command.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="What a model is told of it, as JSON.")
+@stdout_for_answers()
 def show(name: str, as_json: bool) -> int:
     """Say all about NAME: a tool, a name for --tool, or module:name."""
     for number, tool in enumerate(_named(name)):
         if as_json:
             out(bytes(tool.wire))
             continue
-        for row in fitted(toned([*([""] if number else []), *_whole(tool)], "wrap"), sys.stdout):
+        for row in fitted(toned([*([""] if number else []), *_whole(tool)], "wrap"), stdout()):
             out(row)
     return 0
 
@@ -67,6 +68,7 @@ def show(name: str, as_json: bool) -> int:
 @command.command("try")
 @click.argument("name")
 @click.argument("arguments", nargs=-1, metavar="[ARGUMENT=VALUE]...")
+@stdout_for_answers()
 def try_tool(name: str, arguments: tuple[str, ...]) -> int:
     """Call the tool NAME once, as a run would, and print what a model would get.
 
