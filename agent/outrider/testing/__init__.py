@@ -2,8 +2,10 @@
 
 ScriptedModel, Calls        replies by turn, no server: ``Agent(ScriptedModel(["Hello."]))``
 FakeOpenRouter, FakeReply   a real server on loopback that answers, fails and counts
+faults                      what goes wrong on the way, each as a FakeReply: ``faults.error_mid_stream()``
 Recorder                    a real model's replies, asked for once and kept in a file
 only_loopback               a context manager; with pytest, the fixture of the same name
+openrouter                  with pytest only: a fixture, a FakeOpenRouter that runs and has nothing to say yet
 
 A test of what your agent makes of replies:
 
@@ -16,13 +18,13 @@ A test of what your agent makes of replies:
 A test over HTTP, with the client that speaks to OpenRouter:
 
     def test_it_survives_a_busy_server() -> None:
-        with FakeOpenRouter([FakeReply(status=503, error="busy"), "Hello."]) as server:
-            settings = Settings(base_url=server.base_url, api_key="any-key")
-            result = Agent(settings=settings, journal=None).run_sync("Say hello.")
+        with FakeOpenRouter([faults.status(503), "Hello."]) as server:
+            result = Agent(settings=server.settings(), journal=None).run_sync("Say hello.")
         assert result.output == "Hello."
         assert len(server.requests) == 2
 """
 
+from outrider.testing import faults
 from outrider.testing.fake import FakeOpenRouter, FakeReply, FakeRequest
 from outrider.testing.guard import NetworkBlocked, only_loopback
 from outrider.testing.recorder import Recorder
@@ -36,5 +38,6 @@ __all__ = [
     "NetworkBlocked",
     "Recorder",
     "ScriptedModel",
+    "faults",
     "only_loopback",
 ]

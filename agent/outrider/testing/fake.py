@@ -44,7 +44,7 @@ class FakeOpenRouter:
     A str is a reply with that text. When the script is over, requests get an HTTP error that says so. A
     function is called in the server's thread. Raises SetupError when the script is neither list nor function.
     With ``bills`` it knows what each of its generations cost: ``GET /generation?id=gen-1`` is a 404 the first
-    ``bill_after`` times it is asked for one, then the bill.
+    ``bill_after`` times it is asked for one, then the bill; the id is in the header ``X-Generation-Id`` as well.
 
     - ``settings``: Settings that reach it, for an Agent.
     - ``pages``: what other paths than that of chat completions answer, as in ``server.pages["/key"] = FakeReply(...)``.
@@ -184,6 +184,7 @@ class FakeOpenRouter:
         if self._bills is not None and reply.status == 200:
             bill = FakeReply(body=msgspec.json.encode({"data": bill_of(reply, f"gen-{number}", self._model)}))
             self._bills[f"/generation?id=gen-{number}"] = [*[_UNKNOWN] * self._bill_after, bill]
+            reply = msgspec.structs.replace(reply, headers={"X-Generation-Id": f"gen-{number}"} | reply.headers)
         return reply
 
     def _page(self, path: str) -> FakeReply:

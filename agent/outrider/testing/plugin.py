@@ -1,8 +1,12 @@
 """The pytest plugin, found by pytest when Outrider is installed. It offers fixtures and changes nothing unasked."""
 
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from outrider.testing.fake import FakeOpenRouter
 
 
 @pytest.fixture(name="only_loopback")
@@ -12,3 +16,15 @@ def only_loopback_fixture() -> Generator[None]:
 
     with only_loopback():
         yield
+
+
+@pytest.fixture
+def openrouter() -> "Generator[FakeOpenRouter]":
+    """A FakeOpenRouter that runs and has nothing to say yet.
+
+    ``openrouter.add("Hello.")`` gives it a reply, ``Agent(settings=openrouter.settings())`` asks it.
+    """
+    from outrider.testing.fake import FakeOpenRouter
+
+    with FakeOpenRouter() as server:
+        yield server

@@ -18,7 +18,8 @@ class FakeReply(Struct, frozen=True, kw_only=True):
     one JSON object; ``stream`` overrules that.
 
     ``chunks`` replaces the streamed JSON chunks by your own, ``body`` all of the reply by bytes (a list is
-    sent piece by piece). ``status`` and ``error`` (its ``error`` object, or a message) make an HTTP error.
+    sent piece by piece); ``done`` says whether a stream ends with ``[DONE]``. ``status`` and ``error`` (its
+    ``error`` object, or a message) make an HTTP error.
 
     ``delay`` seconds pass before each piece; ``hold`` is awaited before the piece number ``hold_at`` (from
     0; -1 is the head). With ``drop`` the connection is cut instead of ended; ``drop_at`` cuts it after so
@@ -35,6 +36,7 @@ class FakeReply(Struct, frozen=True, kw_only=True):
     stream: bool | None = None
     chunks: Sequence[dict[str, Any]] | None = None
     body: bytes | Sequence[bytes] | None = None
+    done: bool = True
     status: int = 200
     error: dict[str, Any] | str | None = None
     headers: dict[str, str] = {}
@@ -59,7 +61,7 @@ def pieces_of(reply: FakeReply, request: dict[str, Any], model: str, number: int
         return "application/json", [msgspec.json.encode(base | _whole(reply))]
     chunks = list(_chunks(reply)) if reply.chunks is None else reply.chunks
     lines = [b"data: " + msgspec.json.encode(base | chunk) + b"\n\n" for chunk in chunks]
-    return "text/event-stream", [b": OPENROUTER PROCESSING\n\n", *lines, b"data: [DONE]\n\n"]
+    return "text/event-stream", [b": OPENROUTER PROCESSING\n\n", *lines, *[b"data: [DONE]\n\n"] * reply.done]
 
 
 def usage_of(reply: FakeReply) -> dict[str, Any]:
