@@ -99,7 +99,7 @@ SCHEMAS: dict[str, Callable[[], bytes]] = {
 def events_page() -> str:
     """Every kind of event and what it is made of, as Markdown."""
     parts = [_section(f"`{kind.__struct_config__.tag}`", kind) for kind in get_args(e.Durable)]
-    return "\n\n".join([*parts, *(_section(kind.__name__, kind) for kind in (e.Intent, Limits, Usage))])
+    return "\n\n".join([*parts, *(_section(kind.__name__, kind) for kind in (e.Detour, e.Intent, Limits, Usage))])
 
 
 def _section(title: str, kind: type[Struct]) -> str:
