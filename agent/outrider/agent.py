@@ -7,13 +7,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
-from msgspec import Struct
 from typing_extensions import TypeVar
 
 from outrider import commands as c
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
-from outrider.given import check_limits, check_rest, journal_from, model_from, secrets_from, tools_from
+from outrider.given import check_able, check_limits, check_rest, journal_from, model_from, secrets_from, tools_from
 from outrider.inbox import answer_to, doubt_about
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
@@ -32,6 +31,7 @@ from outrider.opening import (
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings
 from outrider.output import OutputType
 from outrider.policy import Policy, default_policy, policy_name
+from outrider.preview import Preview, preview_of
 from outrider.result import Result
 from outrider.run import Observer, Run
 from outrider.state import State
@@ -46,16 +46,6 @@ if TYPE_CHECKING:
 Deps = TypeVar("Deps", default=None)
 Out = TypeVar("Out", default=str)
 AnyDeps = TypeVar("AnyDeps", default=None)
-
-
-class Preview(Struct, frozen=True):
-    """What the first request of a run would be. ``body`` is exactly what would be sent."""
-
-    url: str
-    body: bytes
-
-    def __str__(self) -> str:
-        return self.body.decode()
 
 
 class Agent(Generic[Deps, Out]):
@@ -142,6 +132,7 @@ class Agent(Generic[Deps, Out]):
         self.model = model_from(model, settings)
         self.limits = limits
         self.tools = tools_from(tools)
+        check_able(self.model, self.tools)
         self._deps_type = deps_type
         self._output: OutputType[Out] = OutputType(output)
         self._instructions = instructions
@@ -211,7 +202,7 @@ class Agent(Generic[Deps, Out]):
             yield going
 
     def preview(self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Preview:
-        """The exact first request of such a run. Nothing is sent and nothing recorded."""
+        """The exact first request of such a run, and what it can cost at most. Nothing is sent and nothing recorded."""
         check_task(task, history)
         started, _ = self._masking.event(self._started("preview", task, deps, history))
         state = State.fold([e.Entry(1, 0.0, started)])
@@ -219,7 +210,7 @@ class Agent(Generic[Deps, Out]):
         phase = self._output.phase(state, tools is not None)
         ask = Ask(phase, state.run, tools if phase == "work" else None, self._output.format(phase))
         _, request = Composer(self.model, self._masking.raw).next(state, ask)
-        return Preview(getattr(self.model, "url", ""), request.body)
+        return preview_of(self.model, request)
 
     # ------------------------------------------------------------------------------------ a person's word
 
@@ -275,6 +266,7 @@ class Agent(Generic[Deps, Out]):
     async def ready(self) -> None:
         """Load what the first run would have to load. For servers, before the first request comes in."""
         await self.model.ready()
+        check_able(self.model, self.tools)
         await asyncio.to_thread(import_module, "outrider.loop")  # off the event loop
         await asyncio.to_thread(words, "answer_truncated")  # with the templates' library
 
@@ -350,6 +342,7 @@ class Agent(Generic[Deps, Out]):
         try:
             if events:  # a missing key or missing weights are said before anything is on record
                 await self.model.ready()
+                check_able(self.model, self.tools)
             for event in events:
                 await run.record(event)
         except BaseException:

@@ -68,6 +68,15 @@ def tools_from(tools: Sequence[Tool[..., Any] | Callable[..., Any]]) -> tuple[To
     return made
 
 
+def check_able(model: Model, tools: Sequence[Tool[..., Any]]) -> None:
+    """Raises SetupError when the catalogue on this machine knows that the model cannot do with these tools."""
+    settings = getattr(model, "options", None)
+    if isinstance(settings, Settings):
+        from outrider.openrouter.fit import check_model
+
+        check_model(model.name, settings, bool(tools))
+
+
 def journal_from(journal: object) -> Journal | Path | Literal["default"] | None:
     """The journal, the whole path of its folder, "default", or None. Raises SetupError for anything else."""
     if journal is None or journal == "default":

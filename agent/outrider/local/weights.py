@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from outrider.cache import cache_home
 from outrider.errors import SetupError
 
 EMBEDDED = "local"
@@ -43,18 +44,6 @@ LIMITS = (
 
 MOST_TOOLS = 2
 """Between so many tools the embedded model chooses well."""
-
-
-def cache_home() -> Path:
-    """Where weights are kept: $OUTRIDER_CACHE, or ``outrider`` in $XDG_CACHE_HOME or ~/.cache. Raises SetupError."""
-    if own := os.environ.get("OUTRIDER_CACHE"):
-        return Path(own)
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outrider"
-    except RuntimeError:  # no HOME, and a user that the system does not know
-        raise SetupError(
-            "there is no home folder to keep the weights in", "Name a folder in OUTRIDER_CACHE, or set HOME."
-        ) from None
 
 
 def embedded_path() -> Path:

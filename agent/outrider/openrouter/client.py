@@ -17,6 +17,7 @@ from outrider.openrouter.detour import detour_after
 from outrider.openrouter.exchange import Exchange
 from outrider.openrouter.failures import PATIENCE, Broken, Failure, delay, judge
 from outrider.openrouter.generation import bill
+from outrider.openrouter.lists import look
 from outrider.openrouter.merge import Merger
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings, body_settings, with_session
 
@@ -36,6 +37,7 @@ class OpenRouter:
     def __init__(self, name: str = DEFAULT_MODEL, settings: Settings = Settings()) -> None:
         self._name, self._options = name, settings
         self._bodies: dict[tuple[str, bytes, bytes, Detour], bytes] = {}
+        self._looked = False
 
     @property
     def name(self) -> str:
@@ -94,8 +96,11 @@ class OpenRouter:
             yield self._failed(request, failure, merger, usage)
 
     async def ready(self) -> None:
-        """Load the SDK and make the pool, without connecting. Raises SetupError when there is no API key."""
-        await self._line()
+        """Load the SDK, make the pool, and look the model up where due. Raises SetupError when there is no API key."""
+        line = await self._line()
+        if not self._looked:
+            self._looked = True
+            await look(self._options, self._name, line)
 
     async def close(self) -> None:
         """Give back the connections of this event loop, unless other models use them too."""

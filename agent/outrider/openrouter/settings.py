@@ -29,12 +29,15 @@ class Settings(Struct, frozen=True, kw_only=True):
       out, for servers that do not know it. Sent explicitly, because Qwen3 thinks unless told not to.
     - ``session``: send the run's id as ``session_id``, so that one provider serves all of a run.
     - ``provider``: OpenRouter's routing preferences. ``extra``: further body fields, merged last.
+    - ``mend``: put right what small models get wrong in replies; False takes them as they come.
     - ``referer``, ``title``: how the app is named on openrouter.ai.
     - ``models``: fallbacks for the agent's model, in order; ours after replies that are none, OpenRouter's own before.
     - ``retries``: how often a failed request is tried again before the run lands.
     - ``first_byte_seconds``: until the server begins to answer. ``idle_seconds``: between two pieces of data
       (the server's "still working" comments do not count). ``request_seconds``: for the whole request.
     - ``bill_seconds``: how long OpenRouter is asked for the bill of a reply that broke off; 0: not at all.
+    - ``catalogue``: whether the model's providers are looked up, at most once a day and within five seconds, before
+      the first request. None: of OpenRouter's own server only. False: nothing is looked up, and nothing refused for it.
     - ``http_client``: an ``httpx2.AsyncClient`` of your own (CA, proxy, pool); you close it.
     - ``proxy``: the URL of an HTTP proxy, else the usual environment variables decide.
     - ``keep_alive``: False makes a connection for each request, for servers that close theirs unannounced.
@@ -54,6 +57,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     provider: dict[str, Any] | None = None
     extra: dict[str, Any] = {}
+    mend: bool = True
     referer: str | None = None
     title: str | None = None
     retries: int = 4
@@ -61,6 +65,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     idle_seconds: float = 120.0
     request_seconds: float = 600.0
     bill_seconds: float = 3.0
+    catalogue: bool | None = None
     http_client: AsyncClient | None = None
     proxy: str | None = None
     keep_alive: bool = True

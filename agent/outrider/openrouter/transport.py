@@ -34,7 +34,7 @@ class _Sdk(AsyncOpenAI):
 
 
 class Line:
-    """A pool of connections to one server. ``users`` are the models that share it."""
+    """A pool of connections to one server. ``users`` are the models that share it; without a key none is sent."""
 
     def __init__(self, settings: Settings, key: str) -> None:
         self._owned = settings.http_client is None
@@ -42,9 +42,9 @@ class Line:
             transport=Pool(_proxy(settings)), timeout=None, trust_env=False
         )
         self.users: WeakSet[object] = WeakSet()
-        self.sdk = _Sdk(base_url=settings.base_url, api_key=key, max_retries=0, http_client=self._http)
+        self.sdk = _Sdk(base_url=settings.base_url, api_key=key or "none", max_retries=0, http_client=self._http)
         self.sdk.own_headers = _headers(settings)
-        self._headers = httpx2.Headers(self.sdk.own_headers | self.sdk.auth_headers)
+        self._headers = httpx2.Headers(self.sdk.own_headers | (self.sdk.auth_headers if key else {}))
         self._base = str(self.sdk.base_url).rstrip("/")
         self._url = httpx2.URL(f"{self._base}/chat/completions")
 
