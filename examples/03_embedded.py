@@ -13,7 +13,7 @@ MODEL = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUTRIDER_MODEL", "
 @tool(effect="read", trust="trusted")
 async def stock(item: str, context: Context[dict[str, int]]) -> str:
     """How many of an item are in stock."""
-    return f"{context.deps.get(item.lower(), 0)} in stock"
+    return f"There are {context.deps.get(item.lower(), 0)} {item} in stock."
 
 
 shelves = {"lamps": 12, "chairs": 4}
