@@ -215,7 +215,7 @@ async def test_errors_inside_a_200(server: FakeOpenRouter, stream: bool) -> None
     ("reply", "reason"),
     [
         (FakeReply(), "empty_reply"),
-        (FakeReply(reasoning="hm"), "empty_reply"),
+        (FakeReply(reasoning="hm"), "answer_in_reasoning"),
         (FakeReply(text="half an answer", drop_at=2), "connection"),
         (FakeReply(body=b""), "malformed_reply"),
         (FakeReply(body=b"data: {\n\n"), "malformed_reply"),
@@ -226,7 +226,7 @@ async def test_a_reply_that_is_none_is_tried_again(server: FakeOpenRouter, reply
     server.add(reply)
     event = await failed(model_at(server))
     assert (event.reason, event.then) == (reason, "retry")
-    assert event.billed == ("usage" if reason == "empty_reply" else "unknown")
+    assert event.billed == ("usage" if reason in ("empty_reply", "answer_in_reasoning") else "unknown")
 
 
 async def test_a_server_that_is_not_there(server: FakeOpenRouter) -> None:

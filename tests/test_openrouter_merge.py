@@ -230,7 +230,9 @@ def test_what_is_no_reply_is_told_as_such(body: bytes) -> None:
     ("chunks", "reason"),
     [
         ([delta("stop", content="  ")], "empty_reply"),
-        ([delta("stop", reasoning="hm")], "empty_reply"),
+        ([delta("stop", reasoning="hm")], "answer_in_reasoning"),
+        ([delta("tool_calls", reasoning="hm")], "empty_reply"),
+        ([delta("stop", reasoning_details=[{"type": "reasoning.encrypted", "data": "x"}])], "empty_reply"),
         ([delta(content="")], "empty_reply"),
         ([delta(content="half an ans")], "truncated_stream"),
         ([delta("error", content="x")], "provider_error"),
@@ -248,7 +250,7 @@ def test_a_200_is_no_promise(chunks: list[dict[str, Any]], reason: str | None) -
 
 
 def test_an_empty_reply_says_when_the_model_thought() -> None:
-    failure = judge(merged(sse(delta("stop", reasoning="hm"))))
+    failure = judge(merged(sse(delta("end", reasoning="hm"))))
     assert failure is not None
     assert "though the model thought" in failure.message
 

@@ -6,7 +6,7 @@ kept in the event that brought the message, and joined into every later request.
 
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -101,6 +101,21 @@ def without_reasoning(wire: Raw) -> Raw:
     if not isinstance(message, AssistantMessage):
         return wire
     return to_wire(msgspec.structs.replace(message, reasoning=UNSET, reasoning_details=UNSET))
+
+
+def thoughts(message: AssistantMessage) -> str:
+    """The model's thinking as far as it can be read, "" when there is none."""
+    found = list[str]()
+    if message.reasoning_details is not UNSET:
+        try:
+            details = msgspec.json.decode(message.reasoning_details, type=list[Any])
+        except (msgspec.DecodeError, UnicodeError, RecursionError):  # damaged, and not ours to judge
+            details = []
+        pieces = (cast("dict[str, Any]", each) for each in details if isinstance(each, dict))
+        found += (text for each in pieces if isinstance(text := each.get("text") or each.get("summary"), str))
+    if message.reasoning is not UNSET:
+        found.append(message.reasoning)
+    return "\n".join(found)
 
 
 def family(model: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
-from outrider.events import NO_DETOUR, Detour, Replied, RequestAccepted, RequestFailed
+from outrider.events import NO_DETOUR, NOTHING, Detour, Replied, RequestAccepted, RequestFailed
 from outrider.messages import Usage, to_wire
 from outrider.model import Ask, ModelEvent, Request
 from outrider.openrouter.advice import advice
@@ -18,6 +18,7 @@ from outrider.openrouter.exchange import Exchange
 from outrider.openrouter.failures import PATIENCE, Broken, Failure, delay, judge
 from outrider.openrouter.generation import bill
 from outrider.openrouter.lists import look
+from outrider.openrouter.mend import Mended, mend, offered_in
 from outrider.openrouter.merge import Merger
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings, body_settings, with_session
 
@@ -70,7 +71,7 @@ class OpenRouter:
         line = await self._line()
         merger = Merger(request.number, request.live)
         exchange = Exchange(line, self._options, merger)
-        failure, accepted, more = None, False, True
+        failure, reply, accepted, more = None, None, False, True
         try:
             await exchange.open(request.body)
             while True:
@@ -82,7 +83,8 @@ class OpenRouter:
                 if not more:
                     break
                 more = await exchange.read()
-            failure = judge(merger)
+            reply = self._mended(request, merger)
+            failure = judge(merger, reply.message)
         except Broken as broken:
             failure = broken.failure
         finally:
@@ -90,9 +92,9 @@ class OpenRouter:
         usage = usage_from(merger.usage)
         if usage is None and (failure is None or failure.billed == "unknown"):
             usage = await bill(line, exchange.generation, self._options.bill_seconds)
-        if failure is None:
-            yield _replied(request.number, merger, exchange.generation, usage or Usage())
-        else:
+        if failure is None and reply is not None:
+            yield _replied(request.number, merger, reply, exchange.generation, usage or Usage())
+        elif failure is not None:
             yield self._failed(request, failure, merger, usage)
 
     async def ready(self) -> None:
@@ -113,6 +115,15 @@ class OpenRouter:
         if _transport is None:  # openai takes most of a second to import: not on the loop
             _transport = await asyncio.to_thread(importlib.import_module, "outrider.openrouter.transport")
         return _transport.line(self._options, key, self)
+
+    def _mended(self, request: Request, merger: Merger) -> Mended:
+        """The reply as it is taken."""
+        message, finish = merger.message(), merger.finish
+        if not self._options.mend:
+            return Mended(message, finish)
+        tools = request.ask.tools
+        offered = offered_in(bytes(tools)) if tools else None
+        return mend(message, finish, offered, request.number, request.ask.detour.plain)
 
     def _failed(self, request: Request, failure: Failure, merger: Merger, usage: Usage | None) -> RequestFailed:
         message, provider = failure.message, failure.provider or merger.provider
@@ -140,14 +151,16 @@ class OpenRouter:
         )
 
 
-def _replied(number: int, merger: Merger, generation: str, usage: Usage) -> Replied:
+def _replied(number: int, merger: Merger, reply: Mended, generation: str, usage: Usage) -> Replied:
     return Replied(
         number=number,
-        wire=to_wire(merger.message()),
-        finish=merger.finish,
+        wire=to_wire(reply.message),
+        finish=reply.finish,
         usage=usage,
         model=merger.model,
         provider=merger.provider,
         generation=generation,
         refusal=merger.refusal,
+        repairs=reply.repairs,
+        raw=to_wire(merger.message()) if reply.repairs else NOTHING,
     )

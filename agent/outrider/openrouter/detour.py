@@ -2,10 +2,7 @@
 
 from outrider.events import Detour
 from outrider.model import Request
-from outrider.openrouter.failures import PATIENCE, Failure
-
-PLAIN = "answer_in_reasoning"
-"""The reason of a reply whose answer stands in its thinking: asked again without."""
+from outrider.openrouter.failures import PATIENCE, PLAIN, Failure
 
 _SAME_MODEL = 2
 """After so many failures in a row of one model the next one is asked, if there is one."""
@@ -21,8 +18,8 @@ def detour_after(failure: Failure, request: Request, provider: str, models: tupl
     now, more = request.ask.detour, _next(models, request.ask.detour.model)
     if failure.status == 404 and now.avoid:  # those left out were the only ones
         return Detour(more or now.model, plain=now.plain)
-    if failure.reason == PLAIN or "enable_thinking" in failure.message:  # some providers think only in streams
-        return None if now.plain else Detour(now.model, now.avoid, plain=True)
+    if not now.plain and (failure.reason == PLAIN or "enable_thinking" in failure.message):
+        return Detour(now.model, now.avoid, plain=True)  # "enable_thinking": some providers think only in streams
     if not failure.retry:
         return None
     impatient = failure.wait is not None and failure.wait > PATIENCE

@@ -13,11 +13,16 @@ from typing import Any, Literal, cast
 import msgspec
 from msgspec import Struct
 
+from outrider.messages import AssistantMessage
 from outrider.openrouter.deadline import TimedOut
+from outrider.openrouter.mend import only_thoughts
 from outrider.openrouter.merge import BadReply, Merger
 
 PATIENCE = 120.0
 """A server that asks us to wait longer than this many seconds is not waited for."""
+
+PLAIN = "answer_in_reasoning"
+"""The reason of a reply whose answer stands in its thinking: asked again without."""
 
 _PASSING = frozenset(
     ("rate_limit_exceeded", "provider_overloaded", "provider_unavailable", "timeout", "server", "unmapped")
@@ -146,8 +151,8 @@ def from_exception(error: Exception) -> Failure:
     return Failure("connection", f"{what}: {text}.", retry=True, billed=billed)
 
 
-def judge(merger: Merger) -> Failure | None:
-    """What is wrong with a body that came to its end, if anything."""
+def judge(merger: Merger, message: AssistantMessage | None = None) -> Failure | None:
+    """What is wrong with a body that came to its end, if anything; ``message`` is its reply once it was mended."""
     if merger.error:
         return from_error(merger.error)
     if merger.finish == "error":
@@ -158,7 +163,11 @@ def judge(merger: Merger) -> Failure | None:
         return Failure("truncated_stream", "The reply broke off before its end.", retry=True)
     if merger.finish in ("length", "content_filter") or merger.refusal:
         return None  # outcomes of their own, told by ``finish``
-    if not (merger.text.strip() or merger.has_calls):
+    message = message or merger.message()
+    if only_thoughts(message, merger.finish):
+        text = "The reply is only thinking: its answer is missing, or stands in there."
+        return Failure(PLAIN, text, retry=True)
+    if not ((message.content or "").strip() or message.tool_calls):
         thought = " though the model thought" if merger.reasoned else ""
         return Failure("empty_reply", f"The reply is empty: neither text nor tool calls{thought}.", retry=True)
     return None
