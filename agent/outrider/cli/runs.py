@@ -25,6 +25,8 @@ WIDE = 90
 """Cells from which on all columns are shown."""
 LONGEST_BILL = 16
 """Cells that a bill takes at most where they are fewer."""
+LEAST_TASK = 16
+"""Cells of the task that are worth more than how long ago it was."""
 RESTING = ("running", "unfinished")
 """What stands for the outcome of a run without one: a living process owns it, or none does."""
 
@@ -215,6 +217,8 @@ def _fitted(found: Sequence[Listed]) -> list[str]:
     widths = {name: max(cells(text) for text in (name, *(row[name] for row in rows))) for name in names}
     if width < WIDE:
         widths["cost"] = min(widths["cost"], LONGEST_BILL)
+    if width - sum(widths.values()) - 2 * len(widths) < LEAST_TASK:
+        widths.pop("age", 0)
     widths[task] = max(len(task), width - sum(widths.values()) - 2 * len(widths))
     tones: list[Tone] = [tone_of(each.summary.totals.outcome) for each in found]
     table = [paint("  ".join(padded(name, room) for name, room in widths.items()), "dim")]
