@@ -176,6 +176,24 @@ DETAILS: list[tuple[list[list[Any]], list[Any]]] = [
         [[{"type": "reasoning.summary", "summary": "a"}, {"type": "reasoning.summary", "summary": "b"}]],
         [{"type": "reasoning.summary", "summary": "ab"}],
     ),
+    (  # a signature that comes late, with its index and without
+        [[detail("a", index=0)], [{"type": "reasoning.encrypted", "data": "x"}], [detail(signature="s", index=0)]],
+        [detail("a", index=0, signature="s"), {"type": "reasoning.encrypted", "data": "x"}],
+    ),
+    (
+        [[detail("a")], [{"type": "reasoning.encrypted", "data": "x"}], [detail("", signature="s")]],
+        [detail("a", signature="s"), {"type": "reasoning.encrypted", "data": "x"}],
+    ),
+    (
+        [[detail("a", index=0, signature="s", format="f", id="1")], [detail("b", index=0, signature=None, id=None)]],
+        [detail("ab", index=0, signature="s", format="f", id="1")],
+    ),
+    (
+        [[{"type": "reasoning.summary", "summary": "a", "index": 0}], [detail("b", index=0)]],
+        [{"type": "reasoning.summary", "summary": "a", "index": 0}, detail("b", index=0)],
+    ),
+    ([[detail(None, index=0)], [detail("a", index=0)]], [detail("a", index=0)]),
+    ([["odd", None, 3, {}]], ["odd", None, 3, {}]),
 ]
 
 
@@ -194,6 +212,90 @@ def test_details_of_a_whole_message_stay_as_they_are() -> None:
     found = merged(json.dumps({"choices": [choice]}).encode()).message().reasoning_details
     assert not isinstance(found, msgspec.UnsetType)
     assert json.loads(bytes(found)) == details
+
+
+def shown(*chunks: dict[str, Any], tags: bool = True) -> list[Any]:
+    """The deltas of a stream that comes chunk by chunk, neighbours of one kind joined."""
+    merger, kinds = Merger(1, live=True, tags=tags), list[Any]()
+    for chunk in chunks:
+        merger.feed(f"data: {json.dumps(chunk)}\n\n".encode())
+        kinds += merger.deltas()
+    merger.end()
+    kinds += merger.deltas()
+    joined: list[Any] = []
+    for each in kinds:
+        again = bool(joined) and type(joined[-1]) is type(each)
+        joined.append(msgspec.structs.replace(each, text=joined.pop().text + each.text) if again else each)
+    return joined
+
+
+def test_thinking_is_shown_once_though_it_comes_twice() -> None:
+    both = delta(reasoning="Hm", reasoning_details=[detail("Hm", index=0)])
+    only = delta(reasoning_details=[detail("Hm", index=0), {"type": "reasoning.encrypted", "data": "x"}, 3])
+    other = delta(reasoning_content="Hm")
+    for chunk in (both, only, other):
+        assert shown(chunk, delta("stop", content="Hi")) == [ReasoningDelta(1, "Hm"), TextDelta(1, "Hi")]
+
+
+TAGGED = [
+    ("<think>\nHm.\n</think>\n\nHello!", "\nHm.\n", "Hello!"),
+    ("\n <think>a</think>\n<think>b</think>\nHi", "ab", "Hi"),
+    ("<think>never closed </thin", "never closed </thin", ""),
+    ("<think>a < b and <b> </th> </think>yes", "a < b and <b> </th> ", "yes"),
+    ("<thin", "", "<thin"),
+    ("<thinking> is a word", "", "<thinking> is a word"),
+    ("Use <think> and </think>.", "", "Use <think> and </think>."),
+    ("  plain", "", "  plain"),
+    ("<think></think>", "", ""),
+]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize(("text", "thought", "answer"), TAGGED)
+def test_thinking_between_tags_is_shown_as_thinking(text: str, thought: str, answer: str, size: int) -> None:
+    chunks = [delta(content=text[place : place + size]) for place in range(0, len(text), size)]
+    expected = [ReasoningDelta(1, thought)] * bool(thought) + [TextDelta(1, answer)] * bool(answer)
+    assert shown(*chunks, delta("stop")) == expected
+    assert merged(sse(*chunks, delta("stop"))).text == text
+    assert shown(*chunks, delta("stop"), tags=False) == [TextDelta(1, text)]
+
+
+def test_what_is_held_back_is_shorter_than_a_tag() -> None:
+    merger = Merger(1, live=True)
+    heard = ""
+    for place, letter in enumerate(text := "<think>" + "a < b </thin " * 9):
+        merger.feed(f"data: {json.dumps(delta(content=letter))}\n\n".encode())
+        heard += "".join(each.text for each in merger.deltas() if isinstance(each, ReasoningDelta))
+        assert place + 1 - len("<think>") - len(heard) < len("</think>")
+    assert text == f"<think>{heard}"
+
+
+def test_a_call_in_the_form_of_old() -> None:
+    pieces = [{"name": "f", "arguments": '{"x"'}, {"arguments": ":1}"}]
+    chunks = [delta(function_call=piece) for piece in pieces]
+    assert calls(merged(sse(*chunks, delta("function_call")))) == [("call_1_0", "f", '{"x":1}')]
+    choice = {"finish_reason": "function_call", "message": {"content": None, "function_call": pieces[0]}}
+    assert calls(merged(json.dumps({"choices": [choice]}).encode())) == [("call_1_0", "f", '{"x"')]
+
+
+def test_what_does_not_go_back_is_dropped() -> None:
+    extra: dict[str, Any] = {"annotations": [{"type": "url_citation"}], "images": [{"image_url": {}}], "audio": {}}
+    message = merged(sse(delta(content="x", **extra), delta("stop", refusal=None))).message()
+    assert msgspec.json.decode(msgspec.json.encode(message)) == {"role": "assistant", "content": "x"}
+
+
+@pytest.mark.parametrize("finish", [True, False, 0, 5, {}, ["stop"]])
+def test_an_end_of_another_type_is_none(finish: Any) -> None:
+    failure = judge(merged(sse(delta(finish, content="half"))))
+    assert failure is not None
+    assert failure.reason == "truncated_stream"
+
+
+def test_usage_may_come_with_the_last_words() -> None:
+    merger = merged(
+        sse({"choices": [], "debug": {"echo_upstream_body": {}}}, delta("stop", content="x") | {"usage": {}})
+    )
+    assert (merger.text, merger.usage) == ("x", b"{}")
 
 
 def test_wrong_types_are_read_for_what_they_mean() -> None:

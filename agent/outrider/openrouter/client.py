@@ -69,7 +69,7 @@ class OpenRouter:
     async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Send one request and yield what comes of it. Raises SetupError when there is no API key."""
         line = await self._line()
-        merger = Merger(request.number, request.live)
+        merger = Merger(request.number, request.live, self._options.mend)
         exchange = Exchange(line, self._options, merger)
         failure, reply, accepted, more = None, None, False, True
         try:

@@ -12,8 +12,9 @@ from msgspec import UNSET, Raw, Struct
 
 from outrider.events import ArgumentsDelta, Live, ReasoningDelta, TextDelta
 from outrider.messages import AssistantMessage, WireCall, WireFunction
-from outrider.openrouter.reasoning import Details
+from outrider.openrouter.reasoning import Details, readable
 from outrider.openrouter.sse import Lines
+from outrider.openrouter.tags import Tags
 
 KEPT_BYTES = 4000
 """How much of a reply's beginning is kept for the record of a failure."""
@@ -49,6 +50,7 @@ class _Part(Struct):
     reasoning_details: Any = None
     refusal: Any = None
     tool_calls: list[_CallPart] | None = None
+    function_call: _Function | None = None
 
 
 class _Choice(Struct):
@@ -82,10 +84,14 @@ _decoder = msgspec.json.Decoder(_Chunk)
 
 
 class Merger:
-    """One reply, growing as bytes are fed. ``live``: whether deltas are wanted; ``number``: the request's."""
+    """One reply, growing as bytes are fed. ``number`` is the request's; ``live``: whether deltas are wanted.
 
-    def __init__(self, number: int, live: bool = False) -> None:
+    With ``tags`` thinking between tags at the beginning of the text is told as thinking by the deltas.
+    """
+
+    def __init__(self, number: int, live: bool = False, tags: bool = True) -> None:
         self._number, self._live = number, live
+        self._tags = Tags() if live and tags else None
         self._lines = Lines()
         self._deltas: list[tuple[Callable[..., Live], int, list[str]]] = []
         self._text: list[str] = []
@@ -119,6 +125,8 @@ class Merger:
     def end(self) -> None:
         """The body has ended. Raises BadReply when what came makes no reply at all."""
         self._take(self._lines.end())
+        if self._tags is not None:
+            self._show_sorted(*self._tags.end())
         if self._lines.foreign:
             start = self.head[:200].decode("utf-8", "replace").strip()
             what = f"It begins: {start}" if start else "It was empty."
@@ -205,15 +213,14 @@ class Merger:
     def _choice(self, choice: _Choice) -> None:
         if choice.error:
             self.error = self.error or choice.error
-        self.finish = _string(choice.finish_reason) or self.finish
+        if isinstance(choice.finish_reason, str) and choice.finish_reason:
+            self.finish = choice.finish_reason
         if choice.message:
             self._part(choice.message, whole=True)
         elif choice.delta:
             self._part(choice.delta, whole=False)
 
     def _part(self, part: _Part, whole: bool) -> None:
-        if part.content:
-            self._add(self._text, TextDelta, text_of(part.content))
         if thinking := part.reasoning or part.reasoning_content:
             self._add(self._reasoning, ReasoningDelta, text_of(thinking))
         details: Any = part.reasoning_details
@@ -221,10 +228,16 @@ class Merger:
             self._details = self._details or Details()
             take = self._details.whole if whole else self._details.pieces
             take(cast("list[Any]", details))
+            if not thinking and self._live:  # else it is the same text again
+                self._show(ReasoningDelta, readable(cast("list[Any]", details)))
+        if part.content:
+            self._say(text_of(part.content))
         if part.refusal:
             self._refusal.append(text_of(part.refusal))
         for position, piece in enumerate(part.tool_calls or ()):
             self._call(piece, position if whole else None)
+        if part.function_call and not part.tool_calls:  # the form before there were several
+            self._call(_CallPart(0, None, part.function_call), 0)
 
     def _call(self, piece: _CallPart, position: int | None) -> None:
         function = piece.function or _Function()
@@ -244,9 +257,26 @@ class Merger:
             self._by_index[len(self._calls) - 1 if index is None else index] = call
         return call
 
+    def _say(self, text: str) -> None:
+        if self._tags is None:
+            self._add(self._text, TextDelta, text)
+            return
+        self._text.append(text)
+        self._show_sorted(*self._tags.sort(text))
+        if self._tags.over:
+            self._tags = None
+
+    def _show_sorted(self, thought: str, text: str) -> None:
+        self._show(ReasoningDelta, thought)
+        self._show(TextDelta, text)
+
     def _add(self, where: list[str], kind: Callable[..., Live], text: str, index: int = 0) -> None:
         where.append(text)
-        if not self._live or not text:
+        if self._live:
+            self._show(kind, text, index)
+
+    def _show(self, kind: Callable[..., Live], text: str, index: int = 0) -> None:
+        if not text:
             return
         if self._deltas and self._deltas[-1][:2] == (kind, index):
             self._deltas[-1][2].append(text)

@@ -6,11 +6,19 @@ _JOINED = {"reasoning.text": "text", "reasoning.summary": "summary"}
 """Which types grow by concatenation, and in which field. All others come whole."""
 
 
+def readable(pieces: list[Any]) -> str:
+    """The text that these pieces bring."""
+    known = (cast("dict[str, Any]", piece) for piece in pieces if isinstance(piece, dict))
+    texts = (piece.get(_JOINED.get(str(piece.get("type")), "")) for piece in known)
+    return "".join(text for text in texts if isinstance(text, str))
+
+
 class Details:
     """The list of details, growing by pieces.
 
     A piece of text or summary joins the item of the same type and index; without an index, the last item if
-    that is of the same type. Text is concatenated; of other fields the last value that is not null stays.
+    that is of the same type (a signature may come later). Text is concatenated; of other fields the last value
+    that is not null stays.
     """
 
     def __init__(self) -> None:
@@ -42,9 +50,10 @@ class Details:
         return self._items
 
     def _grows(self, piece: dict[str, Any]) -> int | None:
-        """The position of the item that this piece continues."""
+        """The position of the item that this piece continues: a late signature has no text of its own."""
         index, last = piece.get("index"), len(self._items) - 1
-        for position in reversed(self._texts) if index is not None else [last]:
+        late = not piece.get(_JOINED[piece["type"]])
+        for position in reversed(self._texts) if late or index is not None else [last]:
             item: dict[str, Any] = self._items[position] if position in self._texts else {}
             if item.get("type") == piece["type"] and (index is None or item.get("index") == index):
                 return position
