@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -12,6 +12,7 @@ import pytest
 
 from outrider.testing.fake import FakeOpenRouter, FakeReply
 from shell import PATIENCE, START, Say, Shell, end
+from typist import Typist
 
 OWN = '''
 import os, time
@@ -143,6 +144,31 @@ def test_a_tool_of_your_package_runs_by_name(tmp_path: Path) -> None:
         done = shell("run", "Pay three.", "--tool", "shop", "--quiet")
         assert (done.code, done.out) == (0, "Paid.\n")
         assert server.requests[1].json["messages"][-1]["content"] == "paid 3 to None for [] by cash"
+
+
+@pytest.fixture
+def narrow(outrider: Shell, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """What a terminal of 60 columns shows of ``outrider`` with these arguments and variables."""
+    typists: list[Typist] = []
+
+    def shown(*args: str, **env: str) -> str:
+        typist = Typist(outrider, *args, columns=60, env={"OUTRIDER_CACHE": str(tmp_path), **env})
+        typists.append(typist)
+        typist.ends()
+        assert typist.glass.wrapped == set(), "the terminal breaks it, in the middle of a word"
+        return typist.glass.text
+
+    yield shown
+    for typist in typists:
+        typist.leaves()
+
+
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}])
+def test_in_a_narrow_terminal_lines_break_between_words(narrow: Callable[..., str], env: dict[str, str]) -> None:
+    labels = "  calculator      read   trusted    "
+    assert f"{labels}Calculate an arithmetic\n{' ' * len(labels)}expression exactly." in narrow("tools", **env)
+    doctor = narrow("doctor", OPENROUTER_API_KEY="", **env)
+    assert f"no  local     the embedded model's weights are not on this\n{' ' * 14}machine yet" in doctor
 
 
 # ------------------------------------------------------------------------------------- all about one

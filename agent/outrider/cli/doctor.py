@@ -65,7 +65,7 @@ def _lines(found: Iterable[Check]) -> Iterable[Line]:
     words: dict[bool | None, tuple[str, Tone]] = {True: ("ok", "plain"), False: ("no", "bad"), None: ("-", "dim")}
     for check in found:
         word, tone = words[check.ok]
-        yield Line(f"{word:<3} {check.name:<9} {check.says}", tone, "wrap")
+        yield Line(f"{word:<3} {check.name:<9} {check.says}", tone, "wrap", hang=14)
         if check.fix:
             yield Line(f"{'':14}{check.fix}", fit="wrap")
         if check.note:

@@ -9,6 +9,7 @@ from typing import Any, TextIO, cast
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from outrider.errors import OutriderError
 from outrider.observe.line import Line
@@ -94,22 +95,26 @@ def tell(*lines: Line) -> None:
 
 
 def fitted(lines: Iterable[Line], stream: TextIO) -> Iterator[str]:
-    """Lines as they go to a stream: coloured and fitted to the width of a terminal, else as they are."""
-    if not coloured(stream):
+    """Lines as they go to a stream: fitted to the width of a terminal, coloured where it takes that; else as they are."""
+    if not stream.isatty() or not _is_utf(stream):
         yield from (line.text for line in lines)
         return
     from outrider.observe.paint import rows, width_of
 
-    width = width_of(stream)
+    width, plain = width_of(stream), not coloured(stream)
     for line in lines:
-        yield from rows(line, width)
+        yield from rows(replace(line, tone="plain") if plain else line, width)
 
 
 def coloured(stream: TextIO | None) -> bool:
     """Whether a stream is a terminal that takes colours: not under NO_COLOR or TERM=dumb."""
     if not stream or not stream.isatty() or os.environ.get("NO_COLOR"):
         return False
-    return os.environ.get("TERM", "dumb") != "dumb" and stream.encoding.lower().startswith("utf")
+    return os.environ.get("TERM", "dumb") != "dumb" and _is_utf(stream)
+
+
+def _is_utf(stream: TextIO) -> bool:
+    return stream.encoding.lower().startswith("utf")
 
 
 def to_people() -> bool:

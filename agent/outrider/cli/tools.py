@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from outrider.cli.names import AnyTool, installed, loaded, offered, tools_by_name, tools_of
-from outrider.cli.text import fitted, note, out, stdout, stdout_for_answers
+from outrider.cli.text import fitted, out, stdout, stdout_for_answers, tell
 from outrider.cli.trial import arguments_of, attempt
 from outrider.errors import SetupError, did_you_mean
 from outrider.observe.line import Line, toned
@@ -46,7 +46,8 @@ def list_tools() -> int:
 def _say_all() -> int:
     for row in fitted(toned(_list(), "cut"), stdout()):
         out(row)
-    note("more about one: outrider tools show NAME; one call of it: outrider tools try NAME ARGUMENT=VALUE ...")
+    more = "more about one: outrider tools show NAME; one call of it: outrider tools try NAME ARGUMENT=VALUE ..."
+    tell(Line(more, fit="wrap"))
     return 0
 
 
@@ -103,12 +104,10 @@ def _list() -> Iterator[Line | str]:
             yield Line(f"  {error.hint}", "plain", "wrap")
 
 
-def _row(tool: AnyTool) -> str:
-    return f"  {tool.name:<15} {tool.effect:<6} {tool.trust:<9}  {_first_line(tool)}"
-
-
-def _first_line(tool: AnyTool) -> str:
-    return tool.description.strip().partition("\n")[0]
+def _row(tool: AnyTool) -> Line:
+    labels = f"  {tool.name:<15} {tool.effect:<6} {tool.trust:<9}  "
+    first, _, _ = tool.description.strip().partition("\n")
+    return Line(f"{labels}{first}", fit="wrap", hang=len(labels))
 
 
 # --------------------------------------------------------------------------------------------- by name
@@ -167,7 +166,7 @@ def _bounds(tool: AnyTool) -> Iterator[str]:
         yield f"data leaves through {', '.join(tool.sinks)}"
 
 
-def _arguments(schema: Mapping[str, Any]) -> Iterator[str]:
+def _arguments(schema: Mapping[str, Any]) -> Iterator[Line | str]:
     """A row for each argument: name, type, whether it must be given, what it means."""
     fields: dict[str, Any] = schema.get("properties", {})
     if not fields:
@@ -181,7 +180,8 @@ def _arguments(schema: Mapping[str, Any]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for *row, meaning in rows:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        yield f"  {'  '.join(cells)}  {meaning}".rstrip()
+        before = f"  {'  '.join(cells)}  "
+        yield Line(f"{before}{meaning}".rstrip(), fit="wrap", hang=len(before))
 
 
 def _default(name: str, field: Mapping[str, Any], schema: Mapping[str, Any]) -> str:

@@ -15,18 +15,22 @@ Fit = Literal["cut", "wrap", "keep"]
 
 
 class Line(Struct, frozen=True):
-    """One line to show; a text of several lines is shown as several, each indented as it is."""
+    """One line to show; a text of several lines is shown as several, each indented as it is.
+
+    ``hang``: where it is wrapped, it goes on below under its character number ``hang``.
+    """
 
     text: str
     tone: Tone = "plain"
     fit: Fit = "cut"
+    hang: int = 0
 
 
 def toned(lines: Iterable[Line | str], fit: Fit) -> Iterator[Line]:
     """Lines, where a mere text is a plain one that fits in the way given; and none of them can steer a terminal."""
     for line in lines:
         known = line if isinstance(line, Line) else Line(line, fit=fit)
-        yield Line(clean(known.text), known.tone, known.fit)
+        yield Line(clean(known.text), known.tone, known.fit, known.hang)
 
 
 def tone_of(outcome: str) -> Tone:

@@ -44,7 +44,7 @@ def rows(line: Line, width: int) -> list[str]:
     elif line.fit == "cut":
         fitted = [cut(" ".join(texts), width)]
     else:
-        fitted = [row for text in texts for row in _wrapped(text, width)]
+        fitted = [row for text in texts for row in _wrapped(text, width, line.hang)]
     return [paint(row, line.tone) for row in fitted]
 
 
@@ -76,8 +76,12 @@ def padded(text: str, width: int) -> str:
     return set_cell_size(cut(text, width), width)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    body = text.lstrip(" ")
-    margin = " " * min(len(text) - len(body), max(0, width - NARROWEST))
-    room = max(1, width - len(margin))
-    return [margin + row.plain.rstrip() for row in Text(body).wrap(_console, room)] or [""]
+def _wrapped(text: str, width: int, hang: int) -> list[str]:
+    most = max(0, width - NARROWEST)
+    if 0 < hang <= most:
+        first, body, margin = text[:hang], text[hang:], " " * hang
+    else:
+        body = text.lstrip(" ")
+        first = margin = " " * min(len(text) - len(body), most)
+    head, *more = [row.plain.rstrip() for row in Text(body).wrap(_console, max(1, width - len(margin)))] or [""]
+    return [f"{first}{head}".rstrip(), *(margin + row for row in more)]
