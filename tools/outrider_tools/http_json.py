@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
 from outrider import Tool, ToolError, tool
+from outrider_tools._plain import one_line
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -193,5 +194,4 @@ def _refuse(constant: str) -> None:
 
 def _plain(data: bytes | bytearray) -> str:
     """Bytes as one printable line."""
-    text = data.decode("utf-8", "replace")
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return one_line(data.decode("utf-8", "replace"))

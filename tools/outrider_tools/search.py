@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from outrider import SetupError, Tool, ToolError, tool
+from outrider_tools._plain import one_line
 
 MAX_RESULTS = 10
 """Most results of one search."""
@@ -170,7 +171,7 @@ def _hit(found: Mapping[str, Any], names: tuple[str, str, str]) -> Hit:
 
 def _cleaned(hit: Hit) -> Hit | None:
     """The hit in single lines of bounded length, or None when its address is none that can be shown."""
-    title, url, text = (" ".join("".join(c if c.isprintable() else " " for c in part).split()) for part in hit)
+    title, url, text = map(one_line, hit)
     if not url.startswith(("https://", "http://")) or " " in url or len(url) > MAX_URL:
         return None
     return Hit(_cut(title, MAX_TITLE) or url, url, _cut(text, MAX_TEXT))

@@ -15,7 +15,7 @@ from outrider.commands import AnyCommand, Command, Unreadable, decode
 from outrider.errors import Fenced, JournalError, RunNotFound
 from outrider.events import Entry
 from outrider.journal import Summary, Totals, tables
-from outrider.journal.database import Database, default_home, explain, no_journal
+from outrider.journal.database import FILE, Database, default_home, explain, no_journal
 from outrider.journal.tables import Record, Row
 from outrider.journal.writer import Writer
 
@@ -173,7 +173,7 @@ class SQLiteJournal:
 
 def _absent(home: Path) -> JournalError:
     if home.exists() and not home.is_dir():
-        return explain(NotADirectoryError(), home / "journal.db")
+        return explain(NotADirectoryError(), home / FILE)
     return no_journal(home)
 
 
