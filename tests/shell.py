@@ -78,7 +78,7 @@ class Done:
     @property
     def resume(self) -> list[str]:
         """The arguments of the command that stderr says to type."""
-        (command,) = re.findall(r"^to go on: OUTRIDER_HOME=\S+ outrider (.*)$", self.err, re.MULTILINE)
+        (command,) = re.findall(r"^to go on: (?:OUTRIDER_\w+=\S+ )+outrider (.*)$", self.err, re.MULTILINE)
         return shlex.split(command)
 
 

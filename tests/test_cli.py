@@ -1,6 +1,7 @@
 """The command line, as real processes against a server on loopback: answers, outcomes, signals, going on."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -10,6 +11,7 @@ import threading
 
 import pytest
 
+from outrider.cli.flags import Flags, resume_command
 from outrider.errors import OUTCOMES
 from outrider.testing.fake import FakeReply
 from shell import FORECAST, PATIENCE, START, Shell, end, pay_call, weather_call
@@ -23,7 +25,9 @@ def test_stdout_is_the_answer_and_stderr_tells_the_way(outrider: Shell) -> None:
     assert (done.code, json.loads(done.out)) == (0, {"city": "Paris", "celsius": 21.5})
     assert done.out.count("\n") == 1
     assert '  weather(city="Paris")\n  weather -> Paris: 21 degrees\n' in done.err
-    assert re.match(r"finished · 3 requests · 1 tool call · .* · outrider show \w+$", done.err.splitlines()[-1])
+    assert re.match(
+        r"finished · 3 requests · 1 tool call · .* · OUTRIDER_HOME=\S+ outrider show \w+$", done.err.splitlines()[-1]
+    )
     assert [path.name for path in outrider.work.iterdir()] == ["app.py"]
 
 
@@ -74,8 +78,8 @@ def test_outcome_exit_code_and_json_agree(outrider: Shell, outcome: str) -> None
     else:
         assert report["output"] is None
         assert report["detail"]
-        assert shlex.split(report["resume"])[0] == f"OUTRIDER_HOME={outrider.home}"
-        assert shlex.split(report["resume"])[1:] == ["outrider", *done.resume]
+        front = [f"OUTRIDER_HOME={outrider.home}", f"OUTRIDER_BASE_URL={outrider.server.base_url}"]
+        assert shlex.split(report["resume"]) == [*front, "outrider", *done.resume]
         assert done.resume[:2] == ["resume", report["run"]]
 
 
@@ -177,7 +181,12 @@ def test_consent_is_given_in_another_process(outrider: Shell) -> None:
     outrider.server.add(pay_call(), "Paid.")
     paused = outrider("run", "Pay 3", "-t", "app:pay", "--approve", "writes")
     run = paused.resume[1]
-    assert f"paused: it waits for consent to pay ({run}:1:0)\n  outrider approve {run} {run}:1:0\n" in paused.err
+    home = f"OUTRIDER_HOME={outrider.home}"
+    told = f"paused: it waits for consent to pay ({run}:1:0)\n  {home} outrider approve {run} {run}:1:0\n"
+    assert told in paused.err
+    assert f"  {home} outrider approve {run} {run}:1:0 --deny REASON\n" in outrider("approve", run).out
+    resume = f"{home} OUTRIDER_BASE_URL={outrider.server.base_url} outrider resume {run}"
+    assert f"to go on: {resume}, with its flags\n" in outrider("show", run).out
     waiting = outrider("approve", run[:6])
     assert '"amount": 3' in waiting.out
     assert outrider("approve", run, "1:0", "--arguments", '{"amount": 2}').code == 0
@@ -244,11 +253,11 @@ print("module printed")
 def loud() -> str:
     """Print in every way."""
     print("print printed")
-    sys.__stdout__.write("stream printed\\\\n")
-    os.write(1, b"fd printed\\\\n")
+    sys.__stdout__.write("stream printed\\n")
+    os.write(1, b"fd printed\\n")
     subprocess.run(["echo", "child printed"], check=True)
     return "done"
-'''.replace("\\\\", "\\")
+'''
 
 
 @pytest.mark.parametrize("flags", [("--json",), ("--events", "--json"), ()])
@@ -275,3 +284,41 @@ def test_without_a_stderr_the_answer_is_still_alone(outrider: Shell) -> None:
     command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", START, "run", "Hi", "-t", "noise:loud"]
     done = subprocess.run(command, cwd=outrider.work, env=outrider.env, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, b"Quiet.\n")
+
+
+# ------------------------------------------------------------------------------------- the command to type
+
+
+def test_the_command_to_go_on_works_from_any_folder(outrider: Shell) -> None:
+    outrider.server.add(weather_call(), "Warm.")
+    jobs, cellar = outrider.work / "jobs", outrider.work / "cellar"
+    jobs.mkdir()
+    cellar.mkdir()
+    (jobs / "warm.toml").write_text('task = "How warm?"\ntools = ["weather_here:weather"]\n')
+    (jobs / "weather_here.py").write_text((outrider.work / "app.py").read_text())
+    done = outrider("run", "jobs/warm.toml", "--max-turns", "1", OUTRIDER_HOME="../home")
+    (line,) = re.findall(r"^to go on: (.*)$", done.err, re.MULTILINE)
+    front = [f"OUTRIDER_HOME={outrider.home}", f"OUTRIDER_BASE_URL={outrider.server.base_url}", "outrider"]
+    assert shlex.split(line)[:3] == front
+    outrider.work = cellar
+    assert outrider(*done.resume).out == "Warm.\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "here"),
+    [
+        (Flags(tool=("files=inbox", "calculator")), "-t files=inbox -t calculator"),
+        (Flags(model="local:m.gguf", output="a.json"), "-m local:m.gguf --output a.json"),
+        (Flags(model="a/b:free", output="app:Answer"), "-m a/b:free --output app:Answer"),
+    ],
+)
+def test_paths_in_it_are_whole_where_it_may_be_typed_elsewhere(
+    flags: Flags, here: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OUTRIDER_BASE_URL", raising=False)
+    monkeypatch.delenv("OUTRIDER_HOME", raising=False)
+    assert resume_command("7f3k", flags) == f"outrider resume 7f3k {here}"
+    monkeypatch.setenv("OUTRIDER_HOME", "/kept")
+    for relative in ("inbox", "m.gguf", "a.json"):
+        here = here.replace(relative, f"{os.getcwd()}/{relative}")
+    assert resume_command("7f3k", flags) == f"OUTRIDER_HOME=/kept outrider resume 7f3k {here}"

@@ -85,7 +85,7 @@ async def _record(home: Path, entries: Sequence[Entry]) -> SQLiteLog:
 def test_a_run_killed_in_a_write_is_to_be_resumed_before_anybody_is_asked(say: Say, tmp_path: Path) -> None:
     result, entries = begin(tmp_path / "elsewhere", asks=False)
     (started,) = [place for place, entry in enumerate(entries) if isinstance(entry.event, ToolStarted)]
-    first = f"resume it first: outrider resume {result.run}"
+    first = f"resume it first: OUTRIDER_HOME={tmp_path / 'home'} outrider resume {result.run}"
 
     async def live() -> None:
         log = await _record(tmp_path / "home", entries[: started + 1])
@@ -98,4 +98,4 @@ def test_a_run_killed_in_a_write_is_to_be_resumed_before_anybody_is_asked(say: S
         code, out, err = say("approve", result.run, *args)
         assert (code, out) == (expected, "")
         assert first in err
-    assert "  unfinished  1      $0.001" in say("runs")[1]
+    assert "  unfinished  1      1      $0.001" in say("runs")[1]

@@ -119,7 +119,8 @@ def _named(step: Step) -> None:
 
 
 def without_chance(text: str) -> str:
-    """The text without what differs from run to run: names of runs, seconds, dates."""
+    """The text without what differs from run to run: names of runs, seconds, dates, the server here."""
+    text = re.sub(r"OUTRIDER_BASE_URL=http://127\.0\.0\.1:\S+ ", "", text)
     text = re.sub(r"\b[0-9a-z]{10}\b", "RUN", text)
     text = re.sub(r"\b\d+\.\d+ s\b", "N s", text)
     return re.sub(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b", "DATE", text).strip()

@@ -98,6 +98,7 @@ class Desk:
     def _same_everywhere(self, text: str) -> str:
         for run in re.findall(r"\b(?:run|show|resume) ([a-z2-9]{10})\b", text):
             text = text.replace(run, "RUN")
+        text = text.replace(f"OUTRIDER_BASE_URL={self._env.get('OUTRIDER_BASE_URL')} ", "")
         text = text.replace(str(self.work), "/home/you").replace(WEIGHTS, "weights.gguf")
         text = re.sub(r"Installed: [\w, ]+;", "Installed: calculator, files, ...;", text)
         return re.sub(r"\b\d+\.\d+ s\b", "N s", re.sub(r"this is 3\.\d+", "this is 3.8", text))

@@ -92,7 +92,7 @@ def test_lines_that_stay_and_one_of_now(outrider: Shell, terminal: Terminal, col
     assert "[red]not markup[/red]" in glass.text
     assert "again in" in glass.text.replace("\n", " ")
     assert "not billed" in glass.text.replace("\n", " ")
-    assert glass.lines[-2].startswith(("finished", "outrider show"))
+    assert glass.lines[-2].startswith(("finished", "OUTRIDER_HOME="))
     assert "\x1b[2m" in typist.raw
     assert "\x1b[33m" in typist.raw
     assert "\x1b[?" not in typist.raw  # the cursor was never hidden
@@ -153,7 +153,7 @@ def test_a_stop_leaves_clean_lines(
     *_, stopping, outcome, command, figures, empty = typist.glass.lines
     assert stopping.endswith("stopping; once more ends it at once")
     assert outcome == f"{'interrupted' if code == 130 else 'paused'}: it was stopped and can be resumed"
-    assert re.match(r"to go on: OUTRIDER_HOME=\S+ outrider resume \w+$", command)
+    assert re.match(r"to go on: (OUTRIDER_\w+=\S+ ){2}outrider resume \w+$", command)
     assert re.match(r"(interrupted|paused: stopped) · 1 request · ", figures)
     assert empty == ""
 
@@ -236,7 +236,8 @@ def test_what_is_left_can_be_answered_later(outrider: Shell, terminal: Terminal,
     assert typist.ends() == 6
     text = typist.glass.text
     run = outrider.last()
-    assert f"left as it is; to answer later:\n  outrider approve {run} {run}:1:0\n" in text
+    assert "left as it is; to answer later:\n  OUTRIDER_HOME=" in text
+    assert f" outrider approve {run} {run}:1:0\n" in text
     assert f"outrider resume {run} -t app:pay --approve writes" in text.replace("\n", "")
     again = terminal("resume", run, "-t", "app:pay", "--approve", "writes").sees("later > ").types("y\n")
     assert again.ends() == 0
@@ -248,8 +249,8 @@ def test_of_two_calls_one_is_answered_and_one_is_left(outrider: Shell, terminal:
     typist = paying(terminal).types("y\n").sees("later > ", 2).types("\n")
     assert typist.ends() == 6
     run = outrider.last()
-    assert f"  outrider approve {run} {run}:1:1" in typist.glass.lines
-    assert f"  outrider approve {run} {run}:1:0" not in typist.glass.lines
+    assert f" outrider approve {run} {run}:1:1\n" in typist.glass.text
+    assert f" outrider approve {run} {run}:1:0" not in typist.glass.text
     assert "noted: allow" in outrider("approve", run).out
 
 
@@ -314,5 +315,12 @@ def test_story_and_list_fit_the_terminal(outrider: Shell, terminal: Terminal) ->
         assert told.ends() == 0
         assert too_wide(listed.glass) + too_wide(told.glass) == []
         assert told.glass.text.count("    Warm.") == (10 if columns == 60 else 4)
+    outrider.server.add(FakeReply(calls=[("weather", {})]), FakeReply(text="Rather warm.", drop_at=1), "Warm.")
+    assert outrider("run", "How warm?", "-t", "app:weather").code == 0
+    listed = terminal("runs", columns=60)
+    assert listed.ends() == 0
+    head, failed, *_ = listed.glass.lines
+    assert (head.split(), too_wide(listed.glass)) == (["run", "outcome", "calls", "cost", "task"], [])
+    assert "finished  1, 1 failed  $0.00020 + 1 re…  " in failed
     plain = outrider("show", "last").out
     assert "\x1b" not in plain + outrider("runs").out

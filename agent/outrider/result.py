@@ -11,19 +11,19 @@ from outrider.errors import OUTCOMES, NoOutput, OutriderError
 from outrider.events import Outcome
 from outrider.messages import AssistantMessage, Message, Usage, from_wire
 from outrider.state import State
-from outrider.telling import cost_of, ending, figures, why_paused
+from outrider.telling import cost_of, ending, figures, typed, why_paused
 
 Out = TypeVar("Out")
 
 _HINTS = {
-    "error": "The traceback is in the record: outrider show {run}",
-    "rejected": "See what the model answered: outrider show {run}",
-    "limit": "Go on with more: outrider resume {run}, or agent.resume(run, limits=...)",
-    "provider": "When the cause is mended: outrider resume {run}",
-    "paused": "Answer with outrider approve {run}, then outrider resume {run}",
-    "refused": "See what was said: outrider show {run}",
-    "truncated": "Raise max_tokens, or ask for less; then outrider resume {run}",
-    "interrupted": "Go on: outrider resume {run}",
+    "error": "The traceback is in the record: {show}",
+    "rejected": "See what the model answered: {show}",
+    "limit": "Go on with more: {resume}, or agent.resume(run, limits=...)",
+    "provider": "When the cause is mended: {resume}",
+    "paused": "Answer with {approve}, then {resume}",
+    "refused": "See what was said: {show}",
+    "truncated": "Raise max_tokens, or ask for less; then {resume}",
+    "interrupted": "Go on: {resume}",
 }
 
 _UNKEPT = "With journal=None nothing is kept: run it again, or with a journal, to be able to show and resume it."
@@ -81,7 +81,8 @@ class Result(Generic[Out]):
 
     def _hint(self) -> str:
         way = "interrupted" if self._state.paused in ("stopped", "left") else self.outcome
-        hint = _HINTS[way].format(run=self.run) if self.kept else _UNKEPT
+        commands = {verb: typed(verb, self.run) for verb in ("show", "resume", "approve")}
+        hint = _HINTS[way].format(**commands) if self.kept else _UNKEPT
         if isinstance(self.problem, OutriderError) and self.problem.hint:
             return self.problem.hint
         return f"{self._state.hint} {hint}" if self._state.hint else hint
@@ -171,7 +172,7 @@ class Result(Generic[Out]):
 
     def __str__(self) -> str:
         line = f"{ending(self._state, self.outcome)} · {figures(self._state)}"
-        return f"{line} · outrider show {self.run}" if self.kept else line
+        return f"{line} · {typed('show', self.run)}" if self.kept else line
 
     def __repr__(self) -> str:
         return f"<Result {self}>"

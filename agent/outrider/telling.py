@@ -1,5 +1,7 @@
-"""How a run is told: its figures, its bill, what it waits for, and texts that cannot steer a terminal."""
+"""How a run is told: its figures, its bill, what it waits for, what to type, and texts that cannot steer a terminal."""
 
+import os
+import shlex
 from decimal import Decimal
 from typing import Any
 
@@ -86,6 +88,18 @@ def pretty(value: Any) -> str:
         return decoded if isinstance(decoded, str) else msgspec.json.format(raw, indent=2).decode()
     except (msgspec.DecodeError, RecursionError):
         return raw.decode("utf-8", "replace")
+
+
+def typed(verb: str, *words: str) -> str:
+    """The command ``outrider VERB ...`` for a shell that knows nothing of this process's variables, as after cron.
+
+    In front of it stands where the runs are kept, and to what server their requests go, where that was set.
+    """
+    home, server = (os.environ.get(name, "") for name in ("OUTRIDER_HOME", "OUTRIDER_BASE_URL"))
+    front = [f"OUTRIDER_HOME={shlex.quote(os.path.abspath(os.path.expanduser(home)))}"] if home else []
+    if server and verb == "resume":  # else its key would be sent to another one
+        front.append(f"OUTRIDER_BASE_URL={shlex.quote(server)}")
+    return " ".join([*front, shlex.join(["outrider", verb, *words])])
 
 
 _HARMLESS = "\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"

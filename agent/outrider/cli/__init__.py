@@ -1,11 +1,12 @@
 """The command line: a thin skin over the API, one verb a file.
 
-stdout is the answer and nothing else, whatever a tool prints; progress and errors go to stderr. The exit code is that of the run's outcome
-(``outrider.errors.OUTCOMES``), 2 for wrong usage, 1 for an error of the program.
+stdout is the answer and nothing else, whatever a tool prints; progress and errors go to stderr. The exit code is that
+of the run's outcome (``outrider.errors.OUTCOMES``), 2 for wrong usage, 1 for an error of the program.
 
     run, resume     flags.py what makes an agent, names.py tools and types by name, live.py a run watched
                     ask.py a person asked at the terminal, shape.py a call's arguments as that person judges them
     runs, show, approve, local
+    models          table.py a table for people
     tools           trial.py one call without a model
     doctor          checks.py what there is to check
     text.py         what goes to stdout and stderr
@@ -32,6 +33,7 @@ VERBS = {
     "show": "Read the record of a run.",
     "approve": "Answer what a run asks of a person.",
     "tools": "List the tools that are installed, and try one.",
+    "models": "List models and their providers, with prices.",
     "local": "The embedded model that needs no key.",
     "doctor": "Say what works here, and what to do about the rest.",
 }

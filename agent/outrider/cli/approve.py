@@ -19,9 +19,9 @@ from outrider.errors import SetupError, did_you_mean
 from outrider.inbox import answer_to, heard
 from outrider.masking import Masking
 from outrider.observe.line import Line, toned
-from outrider.observe.terminal import result_text, short
+from outrider.observe.terminal import answers_to, result_text, short
 from outrider.state import Call, State
-from outrider.telling import pretty
+from outrider.telling import pretty, typed
 
 Word = e.ApprovalGiven | e.ToolSettled
 
@@ -56,7 +56,7 @@ def command(run: str, call: str | None, **given: Any) -> int:
     if (counts := _noted(state).get(waiting.call.id)) and counts.command != number:
         note(f"noted, but what counts is what was noted before: {_said(counts)}")
     else:
-        note(f"noted; it counts when the run goes on: outrider resume {run} and its flags")
+        note(f"noted; it counts when the run goes on: {typed('resume', run)} and its flags")
     return 0
 
 
@@ -70,15 +70,12 @@ def _list(state: State, entries: Sequence[e.Entry]) -> int:
     if not waiting:
         note(" ".join(filter(None, (f"run {state.run} waits for nobody.", _unfinished(state)))))
     for call in waiting:
-        doubt = call.status == "doubt"
-        kind = "in doubt" if doubt else "needs consent"
+        kind = "in doubt" if call.status == "doubt" else "needs consent"
         lines = [Line(f"{call.call.name} {kind}: {whys.get(call.question, '')}", "warn", "wrap")]
         lines += shape(call.arguments or (call.intent.arguments if call.intent else None))
         if word := noted.get(call.call.id):
             lines.append(Line(f"  noted: {_said(word)}; it counts when the run goes on", fit="wrap"))
-        choices = ["--again", "--result TEXT"] if doubt else ["", "--deny REASON"]
-        command = f"  outrider approve {state.run} {call.call.id}"
-        lines += [Line(f"{command} {choice}".rstrip(), fit="keep") for choice in choices]
+        lines += [Line(f"  {command}", fit="keep") for command in answers_to(call, state.run)]
         for row in fitted(toned(lines, "wrap"), sys.stdout):
             out(row)
     return 0
@@ -118,7 +115,7 @@ def _unfinished(state: State) -> str:
     """What to do first about a run whose process died in the middle, perhaps of a call; an empty text for others."""
     if state.over or is_live(state.run):
         return ""
-    return f"Its process ended in the middle; resume it first: outrider resume {state.run} and its flags"
+    return f"Its process ended in the middle; resume it first: {typed('resume', state.run)} and its flags"
 
 
 # ----------------------------------------------------------------------------------------------- the word

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from outrider.cli.shape import difference, fields, shape
 from outrider.cli.text import tell
 from outrider.errors import SetupError
 from outrider.observe.line import Line, toned
-from outrider.observe.terminal import how_to_answer
+from outrider.observe.terminal import answers_to
 from outrider.state import Call, State
 from outrider.telling import pretty
 
@@ -41,13 +41,13 @@ async def answered(agent: Agent[None, Any], state: State) -> bool:
         try:
             await ask(agent, state.run, call, whys.get(call.question, ""))
         except Left:
-            _leave(state, [left.call.id for left in waiting[place:]])
+            _leave(state.run, waiting[place:])
             return False
     return True
 
 
-def _leave(state: State, left: list[str]) -> None:
-    commands = [command for command in how_to_answer(state) if command.split()[3] in left]
+def _leave(run: str, left: Sequence[Call]) -> None:
+    commands = [command for call in left for command in answers_to(call, run)]
     _say(Line("left as it is; to answer later:", "warn"), *(Line(f"  {command}", fit="keep") for command in commands))
 
 

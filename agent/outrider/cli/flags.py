@@ -1,7 +1,6 @@
 """The flags that ``run`` and ``resume`` share, and the agent they make."""
 
 import os
-import shlex
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from math import ceil
@@ -19,6 +18,7 @@ from outrider.openrouter.settings import Settings
 from outrider.policy import Policy, allow_all, ask_before, default_policy
 from outrider.run import Observer
 from outrider.state import State
+from outrider.telling import typed
 
 if TYPE_CHECKING:
     from outrider.cli.taskfile import TaskFile
@@ -133,16 +133,25 @@ def agent_flags(function: F) -> F:
 
 def resume_command(run: str, flags: Flags, state: State | None = None, *more: str) -> str:
     """The command that goes on with a run, its task file and the same flags; with more of a limit it has met."""
-    words = ["outrider", "resume", run]
-    words += [flags.file.path] if flags.file else []
-    words += ["-m", flags.model] if flags.model else []
-    words += [word for name in flags.tool for word in ("-t", name)]
-    words += ["--output", flags.output] if flags.output else []
+    words = [run]
+    words += [_anywhere(flags.file.path)] if flags.file else []
+    words += ["-m", _anywhere(flags.model, "local:")] if flags.model else []
+    words += [word for name in flags.tool for word in ("-t", _anywhere(name, "="))]
+    words += ["--output", _anywhere(flags.output, ends=".json")] if flags.output else []
     words += ["--approve", flags.approve] if flags.approve else []
     words += _limits(state, flags) if state else []
-    home = os.environ.get("OUTRIDER_HOME")  # as cron may have set it: whoever types the command has not
-    where = f"OUTRIDER_HOME={shlex.quote(os.path.abspath(home))} " if home else ""
-    return where + shlex.join([*words, *more])
+    return typed("resume", *words, *more)
+
+
+def _anywhere(name: str, behind: str = "", ends: str = "") -> str:
+    """The name with a whole path in it, if it ends so and a path stands behind that mark.
+
+    Where runs are kept in the folder they were made in, it is left as it is: the command is of use only there.
+    """
+    head, mark, path = name.rpartition(behind) if behind else ("", "", name)
+    if mark != behind or not name.endswith(ends) or not os.environ.get("OUTRIDER_HOME"):
+        return name
+    return f"{head}{mark}{os.path.abspath(os.path.expanduser(path))}"
 
 
 def _limits(state: State, flags: Flags) -> list[str]:

@@ -13,7 +13,7 @@ from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessa
 from outrider.observe.line import Line, Tone, tone_of, toned
 from outrider.observe.terminal import Lines, call_name, result_text, told
 from outrider.state import State
-from outrider.telling import ending, figures, pretty
+from outrider.telling import ending, figures, pretty, typed
 
 MOST = 4000
 """Characters shown of any one text."""
@@ -163,9 +163,9 @@ def _run_finished(event: e.RunFinished, entry: e.Entry, before: State) -> Lines:
 def _ending(state: State) -> Lines:
     yield ""
     if not state.over:
-        yield Line(f"the record ends here: outrider resume {state.run}, unless a process is at it", fit="keep")
+        yield Line(f"the record ends here: {typed('resume', state.run)}, unless a process is at it", fit="keep")
     elif state.outcome != "finished":
-        yield Line(f"to go on: outrider resume {state.run}, with its flags", fit="keep")
+        yield Line(f"to go on: {typed('resume', state.run)}, with its flags", fit="keep")
     yield Line(f"{ending(state, 'unfinished')} · {figures(state)}", tone_of(state.outcome or ""), "wrap")
 
 

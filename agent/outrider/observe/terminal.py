@@ -9,8 +9,8 @@ import msgspec
 from outrider import events as e
 from outrider.messages import ToolMessage, Usage, from_wire
 from outrider.observe.line import Line, toned
-from outrider.state import State
-from outrider.telling import counted, dollars, why_paused
+from outrider.state import Call, State
+from outrider.telling import counted, dollars, typed, why_paused
 
 MOST = 100
 """Characters that a plain line shows of arguments, results and texts."""
@@ -63,13 +63,14 @@ def call_name(call: str, state: State) -> str:
 
 def how_to_answer(state: State) -> list[str]:
     """The commands to choose from for each call that waits for a person."""
-    words = {"asked": ("", " --deny REASON"), "doubt": (" --again", " --result TEXT")}
-    return [
-        f"outrider approve {state.run} {call.call.id}{word}"
-        for call in state.owed_calls()
-        if call.waiting
-        for word in words[call.status]
-    ]
+    return [command for call in state.owed_calls() if call.waiting for command in answers_to(call, state.run)]
+
+
+def answers_to(call: Call, run: str) -> list[str]:
+    """The commands to choose from for a call of this run that waits for a person."""
+    doubt = call.status == "doubt"
+    words = (("--again",), ("--result", "TEXT")) if doubt else ((), ("--deny", "REASON"))
+    return [typed("approve", run, call.call.id, *word) for word in words]
 
 
 def price(billed: str, usage: Usage) -> str:
