@@ -216,8 +216,10 @@ def test_a_model_that_cannot_do_it_is_refused_with_some_that_can(server: FakeOpe
     assert agent(settings, "acme/talk", tools=False)
     with pytest.raises(SetupError, match="no provider of qwen/qwen2-vl takes tools") as refused:
         agent(settings, "qwen/qwen2-vl")
-    wanted = "qwen/qwen3-14b ($0.06/$0.24), qwen/qwen3-32b ($0.1/$0.3), acme/cheap ($0.01/$0.02)"
-    assert refused.value.hint.startswith(f"These would do: {wanted} (")
+    assert refused.value.hint == (
+        "These would do: qwen/qwen3-14b ($0.06 in, $0.24 out), qwen/qwen3-32b ($0.1 in, $0.3 out), "
+        "acme/cheap ($0.01 in, $0.02 out). Newer data: outrider models --refresh"
+    )
     with pytest.raises(SetupError, match="acme/talk"):
         agent(Settings(base_url=server.base_url, models=("acme/talk",)))
     assert agent(Settings(base_url=server.base_url, catalogue=False), "qwen/qwen2-vl")
@@ -227,7 +229,7 @@ def test_a_model_that_is_not_listed_is_refused_with_its_like(server: FakeOpenRou
     put(server)
     asyncio.run(fetch_models(settings))
     with pytest.raises(
-        SetupError, match=r"no model 'qwen/qwen3-14' in the list of just now\nDid you mean qwen/qwen3-14b"
+        SetupError, match=r"no model 'qwen/qwen3-14' is listed .fetched just now.\nDid you mean qwen/qwen3-14b"
     ):
         agent(settings, "qwen/qwen3-14")
     with pytest.raises(SetupError, match="These would do: acme/cheap"):

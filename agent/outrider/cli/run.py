@@ -13,6 +13,7 @@ from outrider.cli.text import note, out, stdout_for_answers, to_people
 from outrider.cli.words import is_task_file, task_file, words_given
 from outrider.messages import Limits
 from outrider.openrouter.settings import DEFAULT_MODEL
+from outrider.telling import dollars
 
 
 @click.command("run")
@@ -68,4 +69,6 @@ def _preview(agent: Agent[None, Any], task: str, flags: Flags) -> int:
     out(msgspec.json.format(preview.body, indent=2) if to_people() else preview.body)
     if not flags.quiet:
         note("nothing was sent")
+        cost = f"{dollars(preview.price)} at most" if preview.price is not None else "nobody knows how much"
+        note(f"it would cost {cost}: {preview.basis}")
     return 0

@@ -1,10 +1,11 @@
 """Whether a model can do what an agent needs, as far as the catalogue on this machine knows."""
 
 from outrider.errors import SetupError, did_you_mean
-from outrider.openrouter.catalogue import MILLION, ModelCard, find, instead, is_plain, open_to
+from outrider.openrouter.catalogue import MILLION, Endpoint, ModelCard, find, instead, is_plain, open_to
 from outrider.openrouter.lists import DAY, kept_endpoints, kept_models
-from outrider.openrouter.settings import Settings
+from outrider.openrouter.settings import Settings, is_openrouter
 
+_NEWER = "Newer data: outrider models --refresh"
 TOO_OLD = 7 * DAY
 """Seconds after which what is kept refuses nothing any more: there are new models every week."""
 
@@ -42,26 +43,22 @@ def _check_listed(name: str, settings: Settings) -> None:
     if all(card.parameters is None for card in models.rows):  # another kind of server: any name may do there
         return
     near = did_you_mean(name, (card.name for card in models.rows))
-    raise SetupError(f"there is no model {name!r} in the list of {ago(models.age)}", near or _hint(name, settings))
+    told = f"OpenRouter lists no model {name!r}" if is_openrouter(settings.base_url) else f"no model {name!r} is listed"
+    raise SetupError(f"{told} (fetched {ago(models.age)})", f"{near} {_NEWER}" if near else _hint(name, settings))
 
 
 def _hint(name: str, settings: Settings, tools: bool = False) -> str:
     models = kept_models(settings)
     fit = instead(models.rows, name, tools) if models else ()
-    newer = "newer data: outrider models --refresh"
     if not fit:
-        return f"Choose another model: outrider models ({newer})."
-    return f"These would do: {', '.join(map(_offer, fit))} ({newer})."
+        return f"Choose another: outrider models. {_NEWER}"
+    return f"These would do: {', '.join(f'{card.name} ({prices(card)})' for card in fit)}. {_NEWER}"
 
 
-def _offer(card: ModelCard) -> str:
-    return f"{card.name} ({per_million(card)})"
-
-
-def per_million(card: ModelCard) -> str:
-    """What a million tokens in and out cost, as in ``$0.06/$0.24``."""
-    prices = (card.price.prompt, card.price.completion)
-    return "/".join("?" if each is None else f"${(each * MILLION).normalize():f}" for each in prices)
+def prices(row: ModelCard | Endpoint) -> str:
+    """What a million tokens cost, as in ``$0.06 in, $0.24 out``."""
+    both = (("in", row.price.prompt), ("out", row.price.completion))
+    return ", ".join(f"{'?' if each is None else f'${(each * MILLION).normalize():f}'} {way}" for way, each in both)
 
 
 def ago(seconds: float) -> str:
