@@ -193,7 +193,7 @@ DETAILS: list[tuple[list[list[Any]], list[Any]]] = [
         [{"type": "reasoning.summary", "summary": "a", "index": 0}, detail("b", index=0)],
     ),
     ([[detail(None, index=0)], [detail("a", index=0)]], [detail("a", index=0)]),
-    ([["odd", None, 3, {}]], ["odd", None, 3, {}]),
+    ([["odd", None, 3, {}, {"type": [[]]}]], ["odd", None, 3, {}, {"type": [[]]}]),
 ]
 
 

@@ -32,7 +32,7 @@ class Details:
     def pieces(self, pieces: list[Any]) -> None:
         """Take in what one delta brought."""
         for piece in pieces:
-            if not isinstance(piece, dict) or (piece := cast("dict[str, Any]", piece)).get("type") not in _JOINED:
+            if not isinstance(piece, dict) or str((piece := cast("dict[str, Any]", piece)).get("type")) not in _JOINED:
                 self._items.append(piece)
                 continue
             position = self._grows(piece)
