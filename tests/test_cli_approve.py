@@ -1,6 +1,7 @@
 """A person's word from the command line, in this process: what is checked, what is noted, what waits for nobody."""
 
 import asyncio
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from outrider.journal.sqlite import SQLiteJournal, SQLiteLog
 from outrider.policy import allow_all, ask_before
 from outrider.result import Result
 from outrider.testing.scripted import Calls, ScriptedModel
-from shell import Say
+from shell import Say, Shell, pay_call
 
 
 @tool
@@ -63,9 +64,47 @@ def test_the_list_says_what_is_noted_and_what_of_it_counts(say: Say, tmp_path: P
     assert "noted" not in say("approve", "last")[1]
     assert "it counts when the run goes on" in say("approve", "last", "1:0", "--arguments", '{"amount": 2}')[2]
     assert '  noted: allow, with { "amount": 2 }; it counts when the run goes on\n' in say("approve", "last")[1]
-    assert "it counts when the run goes on" in say("approve", "last", "1:0", "--deny", "too dear")[2]
+    code, _, err = say("approve", "last", "1:0", "--deny", "too dear")
+    assert (code, "in the place of what cli has said (allow, with other arguments); it counts" in err) == (0, True)
     assert "  noted: deny: too dear; it counts" in say("approve", "last")[1]
-    assert "what counts is what was noted before: deny: too dear" in say("approve", "last", "1:0")[2]
+
+
+def test_a_word_that_contradicts_is_refused_and_the_same_one_is_noted_once(say: Say, tmp_path: Path) -> None:
+    result, _ = begin(tmp_path / "home")
+    assert say("approve", "last", "1:0", "--deny", "too dear")[0] == 0
+    for again in (("--deny", "too dear"), ("--deny", "no")):
+        assert say("approve", "last", "1:0", *again)[0] == 0
+    for contrary in ((), ("--arguments", '{"amount": 2}')):
+        code, out, err = say("approve", "last", "1:0", *contrary)
+        assert (code, out) == (2, "")
+        assert "outrider: cli has said already: deny: too dear\n  That counts when run " in err
+    assert len(inbox(tmp_path / "home", result.run)) == 1
+
+
+def test_consent_may_be_given_twice_and_changed(say: Say, tmp_path: Path) -> None:
+    result, _ = begin(tmp_path / "home")
+    for flags in ((), (), ("--arguments", '{"amount": 2}')):
+        assert say("approve", "last", "1:0", *flags)[0] == 0
+    assert len(inbox(tmp_path / "home", result.run)) == 2
+    assert 'noted: allow, with { "amount": 2 }' in say("approve", "last")[1]
+
+
+def test_an_answer_that_has_expired_contradicts_nothing(say: Say, tmp_path: Path) -> None:
+    begin(tmp_path / "home")
+    assert say("approve", "last", "1:0", "--deny", "no", "--expires", "-1")[0] == 0
+    assert say("approve", "last", "1:0")[0] == 0
+    assert "noted: allow;" in say("approve", "last")[1]
+
+
+def test_a_call_in_doubt_has_one_word(outrider: Shell) -> None:
+    outrider.server.add(pay_call(), "Paid.")
+    assert outrider("run", "Pay 3", "-t", "app:pay", DIE="1").code == -signal.SIGKILL
+    assert outrider("resume", "last", "-t", "app:pay").code == 6
+    assert [outrider("approve", "last", "1:0", "--again").code for _ in range(2)] == [0, 0]
+    done = outrider("approve", "last", "1:0", "--result", "paid by hand")
+    assert (done.code, "cli has said already: run it again" in done.err) == (2, True)
+    final = outrider("resume", "last", "-t", "app:pay")
+    assert (final.code, "command refused" in final.err) == (0, False)
 
 
 def test_nobody_can_note_anything_where_nothing_is_kept() -> None:

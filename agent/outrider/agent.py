@@ -13,7 +13,7 @@ from outrider import commands as c
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
 from outrider.given import check_able, check_limits, check_rest, journal_from, model_from, secrets_from, tools_from
-from outrider.inbox import answer_to, doubt_about
+from outrider.inbox import answer_to, doubt_about, leave
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
 from outrider.messages import Limits, UserMessage, printable, to_wire
@@ -217,8 +217,8 @@ class Agent(Generic[Deps, Out]):
     async def approve(self, run: str, call: str, *, arguments: dict[str, Any] | None = None, by: str = "api") -> None:
         """Consent to a call that waits, with other arguments if given. The run goes on when it is resumed.
 
-        ``by`` is who says so, for the record. Raises SetupError when the call does not wait for consent, or the
-        arguments do not fit its tool.
+        ``by`` is who says so, for the record. Raises SetupError when the call does not wait for consent, was denied
+        already, or the arguments do not fit its tool.
         """
         await self._answer(run, call, True, arguments, "", by)
 
@@ -229,12 +229,13 @@ class Agent(Generic[Deps, Out]):
     async def settle(self, run: str, call: str, result: str | None = None, *, by: str = "api") -> None:
         """Say what became of a call in doubt: its result, or None to run it again.
 
-        Raises SetupError when the call is not in doubt.
+        Raises SetupError when the call is not in doubt, or another word on it waits already.
         """
         check_text("the result", result or "")
         check_text("by", by)
-        doubt = doubt_about(State.fold(await self.journal.read(run)), call)
-        await self.journal.tell(run, self._masking.command(c.Settle(by, call, doubt, result)))
+        state = State.fold(await self.journal.read(run))
+        word = c.Settle(by, call, doubt_about(state, call), result)
+        await leave(self.journal, state, self._masking.command(word))
 
     async def _answer(
         self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str, by: str
@@ -246,7 +247,7 @@ class Agent(Generic[Deps, Out]):
         tools = [tool for tool in self.tools if tool.wire_name == answer.tool]
         if answer.edited and tools and isinstance(checked := tools[0].check(answer.edited), BadArguments):
             raise SetupError(f"the arguments do not fit: {'; '.join(checked.problems)}", "Nothing was answered.")
-        await self.journal.tell(run, self._masking.command(answer))
+        await leave(self.journal, state, self._masking.command(answer))
 
     # ------------------------------------------------------------------------------------------- service
 

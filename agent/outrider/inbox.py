@@ -1,10 +1,12 @@
 """Commands from outside become events here, or are refused with a reason; at the loop's fixed points only."""
 
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from outrider import commands as c
 from outrider import events as e
@@ -12,6 +14,12 @@ from outrider.errors import SetupError, did_you_mean
 from outrider.messages import ToolMessage, UserMessage, printable, to_wire
 from outrider.state import Call, CallStatus, State
 from outrider_prompts import say
+
+if TYPE_CHECKING:
+    from outrider.journal import Journal
+
+Word = c.Answer | c.Settle
+"""What a person says of a call that waits."""
 
 
 def heard(
@@ -51,6 +59,55 @@ def answer_to(
 def doubt_about(state: State, call_id: str) -> int:
     """The number of the doubt about this call. Raises SetupError when it is not in doubt."""
     return _that_waits(state, call_id, "doubt", "In doubt", "is in doubt").question
+
+
+async def leave(journal: "Journal", state: State, word: Word) -> Word | None:
+    """Leave a person's word for the owner of this run; returns the one that waited and is replaced, or None.
+
+    A refusal replaces a consent, and a consent one with other arguments; one that repeats is not left twice.
+    Raises SetupError for a word that contradicts: it would come to nothing.
+    """
+    pending = [command for _, command in await journal.pending(state.run)]
+    before = _before(state, word, pending, time.time())
+    if before and _repeats(word, before):
+        return None
+    if before and not (isinstance(before, c.Answer) and before.allowed):
+        hint = f"That counts when run {state.run} goes on, and cannot be taken back."
+        raise SetupError(f"{before.by} has said already: {in_words(before)}", hint)
+    await journal.tell(state.run, word)
+    return before
+
+
+def in_words(word: Word) -> str:
+    """What a person says of a call, in few words."""
+    match word:
+        case c.Settle(result=None):
+            return "run it again"
+        case c.Settle():
+            return "it had a result"
+        case c.Answer(allowed=False):
+            return f"deny: {word.reason}" if word.reason else "deny"
+        case c.Answer():
+            return "allow, with other arguments" if word.edited else "allow"
+
+
+def _before(state: State, word: Word, pending: Iterable[c.AnyCommand], now: float) -> Word | None:
+    """Of the words that wait on the same question the one that counts: as ``heard`` has it."""
+    words = [
+        each
+        for each in pending
+        if isinstance(each, c.Answer | c.Settle) and (each.call, each.question) == (word.call, word.question)
+        if not (isinstance(each, c.Answer) and _misfit(state, each, now))
+    ]
+    consents = [each for each in words if isinstance(each, c.Answer) and each.allowed]
+    others = [each for each in words if each not in consents]
+    return others[0] if others else consents[-1] if consents else None
+
+
+def _repeats(word: Word, before: Word) -> bool:
+    if isinstance(word, c.Answer) and isinstance(before, c.Answer) and not word.allowed:
+        return not before.allowed  # a refusal is one, whatever its reason
+    return replace(word, by=before.by) == before
 
 
 def _that_waits(state: State, call_id: str, status: CallStatus, heading: str, how: str) -> Call:

@@ -18,6 +18,7 @@ from outrider import events as e
 from outrider.errors import SetupError
 
 AnyEvent = TypeVar("AnyEvent", bound=e.Durable)
+AnyCommand = TypeVar("AnyCommand", bound=c.AnyCommand)
 
 MASK = "[masked]"
 SHORTEST = 6
@@ -82,10 +83,10 @@ class Masking:
         masked = self._masked(bytes(json))
         return Raw(masked) if masked else json
 
-    def command(self, command: c.AnyCommand) -> c.AnyCommand:
+    def command(self, command: AnyCommand) -> AnyCommand:
         """The command without secrets: it waits on disk until the run takes it in."""
         masked = self._masked(msgspec.json.encode(command))
-        return c.decode(masked) if masked else command
+        return msgspec.json.decode(masked, type=type(command)) if masked else command
 
     def _masked(self, body: bytes) -> bytes | None:
         """This JSON without secrets, or None when it has none."""

@@ -16,7 +16,7 @@ from outrider.cli.record import BY, is_live, read_run, with_journal
 from outrider.cli.shape import shape
 from outrider.cli.text import fitted, note, out
 from outrider.errors import SetupError, did_you_mean
-from outrider.inbox import answer_to, heard
+from outrider.inbox import answer_to, heard, in_words, leave
 from outrider.masking import Masking
 from outrider.observe.line import Line, toned
 from outrider.observe.terminal import answers_to, result_text, short
@@ -52,11 +52,9 @@ def command(run: str, call: str | None, **given: Any) -> int:
         return _list(state, entries)
     waiting = _find(state, call)
     word = Masking().command(_word(state, waiting, **given))
-    number = with_journal(lambda journal: journal.tell(run, word))
-    if (counts := _noted(state).get(waiting.call.id)) and counts.command != number:
-        note(f"noted, but what counts is what was noted before: {_said(counts)}")
-    else:
-        note(f"noted; it counts when the run goes on: {typed('resume', run)} and its flags")
+    before = with_journal(lambda journal: leave(journal, state, word))
+    instead = f", in the place of what {before.by} has said ({in_words(before)})" if before else ""
+    note(f"noted{instead}; it counts when the run goes on: {typed('resume', run)} and its flags")
     return 0
 
 
