@@ -78,7 +78,8 @@ def test_extraction_gives_the_fields_of_both_texts(run: Run) -> None:
 def test_the_embedded_example_answers_one_user_and_lets_the_other_go(run: Run) -> None:
     printed = run(EXAMPLES[2])
     ends = {line[1:4]: line.split()[1] for line in printed.splitlines() if " · outrider show " in line}
-    assert ends == {"ann": "finished", "ben": "paused"}
+    assert ends == {"ann": "finished", "ben": "paused:"}
+    assert "[ben] paused: its reader left · " in printed
     assert "[ann] has the result" in printed
 
 
