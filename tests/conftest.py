@@ -22,6 +22,12 @@ def closed_network(only_loopback: None) -> None:
     """No test of ours speaks to another machine."""
 
 
+@pytest.fixture(autouse=True)
+def own_catalogue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What this machine knows of models decides nothing in a test."""
+    monkeypatch.setattr("outrider.openrouter.lists.cache_home", lambda: tmp_path / "catalogue")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

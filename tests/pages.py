@@ -14,7 +14,7 @@ _NAME = re.compile(r"# ([\w/-]+\.\w+)\n")
 MARKS = ("not run", "exit", "file")
 """Comments that speak of the block that follows."""
 
-STEPS = ("env", "replies", "made by")
+STEPS = ("env", "replies", "lists", "made by")
 """Comments that are steps of their own."""
 
 

@@ -13,6 +13,7 @@ from outrider import events as e
 from outrider.cli.checks import Check
 from outrider.cli.doctor import Diagnosis
 from outrider.cli.live import EventLine, Report
+from outrider.cli.models import ModelLine, ProviderLine
 from outrider.cli.runs import RunLine
 from outrider.messages import Limits, Usage
 
@@ -85,11 +86,23 @@ def doctor_schema() -> bytes:
     return _schema(_like(Diagnosis, checks=list[_like(Check)]), "outrider doctor --json", ("Diagnosis",))
 
 
+def models_schema() -> bytes:
+    """The schema of a line of ``outrider models --json``."""
+    return _schema(_like(ModelLine), "outrider models --json", ("ModelLine",))
+
+
+def providers_schema() -> bytes:
+    """The schema of a line of ``outrider models MODEL --json``."""
+    return _schema(_like(ProviderLine), "outrider models MODEL --json", ("ProviderLine",))
+
+
 SCHEMAS: dict[str, Callable[[], bytes]] = {
     "report": report_schema,
     "events": events_schema,
     "runs": runs_schema,
     "doctor": doctor_schema,
+    "models": models_schema,
+    "providers": providers_schema,
 }
 """The files of docs/schemas, without ``.json``."""
 

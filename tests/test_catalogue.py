@@ -22,10 +22,10 @@ NAME = "qwen/qwen3-14b"
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("OUTRIDER_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """Where conftest.py has the catalogue kept."""
+    return tmp_path / "catalogue"
 
 
 @pytest.fixture

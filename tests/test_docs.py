@@ -21,6 +21,7 @@ import pytest
 from msgspec.structs import replace
 
 from outrider import given
+from outrider.cache import cache_home
 from outrider.local import weights
 from outrider.model import Model
 from outrider.openrouter.settings import Settings
@@ -56,7 +57,7 @@ class Reader:
             self._keep(step)
         kinds: dict[str, Callable[[Step], None]] = {
             "python": self._python, "sh": self._shell, "text": self._output, "env": self._set, "replies": self._replies,
-            "toml": _parses, "json": _parses, "md": _named, "jinja": _named,
+            "lists": self._lists, "toml": _parses, "json": _parses, "md": _named, "jinja": _named,
         }  # fmt: skip
         try:
             if "not run" in step.marks:
@@ -104,6 +105,10 @@ class Reader:
         name, _, value = step.text.partition("=")
         self._env(name, value)
 
+    def _lists(self, step: Step) -> None:
+        for path, data in json.loads(step.text).items():
+            self._server.pages[path] = FakeReply(body=json.dumps({"data": data}).encode())
+
     def _replies(self, step: Step) -> None:
         for reply in json.loads(step.text):
             self._server.add(reply if isinstance(reply, str) else FakeReply(**reply))
@@ -144,9 +149,10 @@ def desk(tmp_path: Path, server: FakeOpenRouter, monkeypatch: pytest.MonkeyPatch
         return given.model_from(model, settings if elsewhere else replace(settings, base_url=server.base_url))
 
     monkeypatch.setattr("outrider.agent.model_from", model_here)
+    monkeypatch.setattr("outrider.openrouter.lists.cache_home", cache_home)  # that of the page's commands
     monkeypatch.setenv("OUTRIDER_BASE_URL", server.base_url)
     monkeypatch.setenv("OPENROUTER_API_KEY", "key-for-tests")
-    monkeypatch.setenv("OUTRIDER_CACHE", str(weights.cache_home()))
+    monkeypatch.setenv("OUTRIDER_CACHE", str(cache_home()))
     monkeypatch.setenv("PATH", os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
     for name in ("OUTRIDER_MODEL", "OUTRIDER_HOME", "OUTRIDER_DEBUG"):
         monkeypatch.delenv(name, raising=False)

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 from hypothesis import given
 
+from catalogue_kit import ENDPOINTS, MODELS, put
 from outrider import events as e
 from outrider.journal import database
 from outrider.testing.fake import FakeReply
@@ -121,6 +122,12 @@ def test_what_the_doctor_says_fits_its_schema(outrider: Shell, tmp_path: Path) -
         said = outrider("doctor", *args, "--json", OPENROUTER_API_KEY="", OUTRIDER_CACHE=str(tmp_path))
         (diagnosis,) = fitting(said, "doctor")
         assert diagnosis["ready"] == (said.code == 0)
+
+
+def test_what_is_listed_of_models_fits_its_schemas(outrider: Shell, tmp_path: Path) -> None:
+    put(outrider.server, models=[*MODELS, {"id": "bare"}], endpoints=[*ENDPOINTS, {}])
+    for args, name in (((), "models"), (("qwen/qwen3-14b",), "providers")):
+        fitting(outrider("models", *args, "--json", OUTRIDER_CACHE=str(tmp_path)), name)
 
 
 def test_events_fit_their_schema_as_they_happen_and_from_the_record(outrider: Shell) -> None:

@@ -17,7 +17,7 @@ from outrider.openrouter.catalogue import MILLION, Endpoint, ModelCard, find
 from outrider.openrouter.fit import ago
 from outrider.openrouter.lists import DAY, Kept, fetch_endpoints, fetch_models, kept_endpoints, kept_models, key_or_none
 from outrider.openrouter.page import Refused
-from outrider.openrouter.settings import Settings
+from outrider.openrouter.settings import BASE_URL, Settings
 from outrider.telling import clean, counted
 
 Row = TypeVar("Row", ModelCard, Endpoint)
@@ -131,8 +131,10 @@ def _fetched(kept: Kept[Row] | None, fetch: Callable[[], Awaitable[Kept[Row]]], 
         if kept:
             _say(f"{what} could not be fetched anew: {error.failure.message}")
             return kept
-        kind = Unlisted if error.failure.status == 404 else OutriderError
-        raise kind(f"{what} could not be fetched: {error.failure.message}", error.hint) from None
+        told = f"{what} could not be fetched: {error.failure.message}"
+        if error.failure.status == 404:
+            raise Unlisted(told, "Not every server has one; OpenRouter's address is " + BASE_URL) from None
+        raise OutriderError(told, error.hint) from None
 
 
 def _like(cards: Sequence[ModelCard], word: str) -> list[ModelCard]:
