@@ -211,6 +211,26 @@ def test_what_a_model_is_told_of_it(say: Say) -> None:
     assert (told["name"], list(told["parameters"]["properties"])) == ("calculator", ["expression"])
 
 
+def test_of_a_module_only_the_tool_that_is_named_has_to_be_right(say: Say, tmp_path: Path) -> None:
+    (tmp_path / "mixed_tools.py").write_text("""
+from outrider import tool
+
+@tool(effect="reed")
+def wrong(city: str) -> str:
+    return city
+
+@tool(effect="read", trust="trusted")
+def right(city: str) -> str:
+    return city
+
+both = [wrong, right]
+""")
+    assert say("tools", "try", "mixed_tools:right", "city=Paris")[:2] == (0, "Paris\n")
+    for name in ("wrong", "both"):
+        code, _, err = say("run", "Hi", "-t", f"mixed_tools:{name}", "--dry-run")
+        assert (code, err.splitlines()[0]) == (2, "outrider: wrong: effect is 'reed'")
+
+
 # ------------------------------------------------------------------------- one of a family, and a folder
 
 

@@ -20,7 +20,8 @@
 """
 
 from collections.abc import Iterable
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, NoReturn
 
 
 class OutriderError(Exception):
@@ -37,6 +38,21 @@ class OutriderError(Exception):
 
 class SetupError(OutriderError):
     """A mistake found before a run starts; nothing has been sent or spent."""
+
+
+class Mistaken:
+    """Stands for what cannot be made, such as a tool, where mistakes are put off; using it raises the mistake."""
+
+    def __init__(self, error: SetupError) -> None:
+        self.error = error
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        """Raise the mistake."""
+        raise self.error
+
+
+put_off: ContextVar[bool] = ContextVar("put_off", default=False)
+"""Whether ``@tool`` puts mistakes off: while a module is imported for one of its tools, the others do not matter."""
 
 
 class JournalError(OutriderError):

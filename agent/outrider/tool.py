@@ -20,7 +20,7 @@ from typing import (
 import msgspec
 from msgspec import Raw, Struct
 
-from outrider.errors import SetupError, did_you_mean
+from outrider.errors import Mistaken, SetupError, did_you_mean, put_off
 from outrider.messages import Effect, Repeat, Trust
 from outrider.schema import (
     Checked,
@@ -237,20 +237,31 @@ def tool(
     its hint, or an option makes no sense.
     """
     if function is None:
-        return lambda function: _make(function, options)
-    return _make(function, options)
+        return lambda function: _made(function, options)
+    return _made(function, options)
 
 
 def as_tool(function: Callable[P, R]) -> Tool[P, R]:
     """This tool, or the tool that ``@tool`` makes of this function: made once for each function."""
     if isinstance(function, Tool):
         return cast(Tool[P, R], function)
+    if isinstance(function, Mistaken):
+        raise function.error
     if not isinstance(function, FunctionType):
         return tool(function)
     made = function.__dict__.get("__outrider_tool__")
     if made is None or made.function is not function:  # functools.wraps copies the dict
         made = function.__dict__["__outrider_tool__"] = tool(function)
     return made
+
+
+def _made(function: Callable[P, R], options: Options) -> Tool[P, R]:
+    try:
+        return _make(function, options)
+    except SetupError as error:
+        if not put_off.get():
+            raise
+        return cast(Tool[P, R], Mistaken(error))
 
 
 def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:

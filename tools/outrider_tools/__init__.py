@@ -6,6 +6,6 @@
     from outrider_tools.search import web_search        searching the web
     from outrider_tools.http_json import http_json      reading JSON from a web address
 
-``_plain`` is what several of them need. The frame never imports this package: what the shelf offers by name is listed in the entry points of the group
-``outrider.tools``, where any other distribution can offer more.
+``_plain`` is what several of them need. The frame never imports this package: what the shelf offers by name is listed
+in the entry points of the group ``outrider.tools``, where any other distribution can offer more.
 """

@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from outrider.errors import SetupError, did_you_mean
+from outrider.errors import SetupError, did_you_mean, put_off
 from outrider.tool import Tool, as_tool
 
 GROUP = "outrider.tools"
@@ -188,6 +188,7 @@ def _module(name: str, beside: str) -> ModuleType:
     for folder in reversed(folders):
         if folder not in sys.path:
             sys.path.insert(0, folder)
+    token = put_off.set(True)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -200,6 +201,8 @@ def _module(name: str, beside: str) -> ModuleType:
         raise
     except Exception as error:
         raise _broken(f"module {name}", error) from error
+    finally:
+        put_off.reset(token)
 
 
 def _own_module(name: str) -> str:
