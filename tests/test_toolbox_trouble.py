@@ -81,16 +81,20 @@ async def test_an_exception_reaches_the_model_as_its_type_and_the_record_in_full
     assert result.outcome == "finished"
 
 
+PARIS: dict[str, Any] = {"city": "Paris"}
+NOTHING: dict[str, Any] = {}
+
+
 @pytest.mark.parametrize(
     ("calls", "failures", "line"),
     [
-        ([("look", {})], 1, "1 tool call, 1 failed · "),
+        ([("look", NOTHING)], 1, "1 tool call, 1 failed · "),
         (
-            [("weather", {"city": "Paris"}), ("look", {}), ("wether", {}), ("weather", {})],
+            [("weather", PARIS), ("look", NOTHING), ("wether", PARIS), ("weather", NOTHING)],
             3,
             "4 tool calls, 3 failed · ",
         ),
-        ([("weather", {"city": "Paris"})], 0, "1 tool call · "),
+        ([("weather", PARIS)], 0, "1 tool call · "),
     ],
 )
 async def test_failed_calls_are_counted_whatever_failed(
