@@ -203,7 +203,7 @@ def mistyped(dice: random.Random, events: list[bytes]) -> list[bytes]:
     prefix, brace, rest = events[place].partition(b"{")
     try:
         event: Any = msgspec.json.decode(brace + rest)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):  # damaged already
         return events
     holder, key = dice.choice(list(places(event)))
     holder[key] = dice.choice(WRONG)
@@ -252,6 +252,13 @@ def texts(value: Any, key: str, under: bool = False) -> Iterator[str]:
             yield from texts(inner, key, under)
 
 
+def arguments_in(value: Any) -> Iterator[str]:
+    """The arguments of calls, in order; those that are no text as JSON."""
+    for holder, key in places(value):
+        if key == "arguments" and holder[key] is not None:
+            yield holder[key] if isinstance(holder[key], str) else msgspec.json.encode(holder[key]).decode()
+
+
 def is_made_of(text: str, given: Sequence[str]) -> bool:
     """Whether a text is a row of given pieces, in their order."""
     place = 0
@@ -269,7 +276,8 @@ def check_given(reply: Replied, body: bytes) -> None:
     everything = (came.content or "") + "".join(texts(events, "reasoning"))
     assert all(line in everything for line in (went.content or "").split("\n"))
     for call in () if went.tool_calls is UNSET else went.tool_calls:
-        name = call.function.name
+        name, arguments = call.function.name, call.function.arguments
+        assert reply.repairs or arguments == "{}" or is_made_of(arguments, list(arguments_in(events))), arguments
         assert name in TOOLS or name == "" or name in body.decode("utf-8", "replace") or name in map(str, WRONG)
 
 

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from agent_kit import recorded, told, weather
 from outrider import Agent, Limits
-from outrider.events import Replied, RequestFailed
+from outrider.events import Entry, Replied, RequestFailed
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.messages import UNSET, AssistantMessage, WireCall, WireFunction
+from outrider.observe.story import story
+from outrider.observe.terminal import lines
 from outrider.openrouter import Settings
 from outrider.openrouter.mend import mend, offered_in
+from outrider.state import State
 from outrider.testing import FakeOpenRouter, FakeReply
 from replies_gone_wrong import CASES, HERMES, TOOLS, XML, Call, Case
 
@@ -171,9 +174,25 @@ async def test_a_call_in_the_text_is_made_and_put_on_record(journal: SQLiteJourn
     assert (first.finish, len(first.repairs)) == ("tool_calls", 2)
     assert msgspec.json.decode(first.raw)["content"] == leaked
     assert (last.repairs, bytes(last.raw)) == ((), b"")
+    shown = lines(Entry(1, 0.0, first), State())
+    assert shown[1:] == [f"  put right: {repair}" for repair in first.repairs]
     back = server.requests[1].json["messages"][-2]
     assert (back["content"], back["reasoning"]) == (None, "I look.")
     assert back["tool_calls"][0]["function"] == {"name": "weather", "arguments": '{"city": "Rome"}'}
+
+
+@pytest.mark.anyio
+async def test_the_story_tells_repairs_and_all_thinking(journal: SQLiteJournal) -> None:
+    detail = {"type": "reasoning.text", "text": "It greets."}
+    delta = {"content": "<think>\nTwice.\n</think>\nHello!", "reasoning_details": [detail]}
+    reply = FakeReply(chunks=[{"choices": [{"index": 0, "delta": delta, "finish_reason": "stop"}]}])
+    async with FakeOpenRouter([reply]) as server:
+        result = await Agent(settings=at(server), journal=journal).run("Hello?")
+    assert result.output == "Hello!"
+    whole = "\n".join(line.text for line in story(await journal.read(result.run)))
+    assert "put right: thinking stood in the text" in whole
+    assert "It greets." in whole
+    assert "Twice." in whole
 
 
 @pytest.mark.anyio

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from outrider import events as e
-from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire
+from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire, thoughts
 from outrider.observe.line import Line, Tone, tone_of, toned
 from outrider.observe.terminal import Lines, call_name, result_text, told
 from outrider.state import State
@@ -84,13 +84,15 @@ def _request_failed(event: e.RequestFailed, entry: e.Entry, before: State) -> Li
 
 def _replied(event: e.Replied, entry: e.Entry, before: State) -> Lines:
     by = [name for name in dict.fromkeys((event.provider, event.model)) if name]
-    yield from (replace(line, text=" · ".join([line.text, *by]), fit="wrap") for line in told(entry, before))
+    used, *repairs = told(entry, before)
+    yield replace(used, text=" · ".join([used.text, *by]), fit="wrap")
+    yield from repairs
     message = from_wire(event.wire)
     if not isinstance(message, AssistantMessage):
         return
-    if message.reasoning is not UNSET and message.reasoning:
+    if thought := thoughts(message):
         yield Line("  thought", "dim")
-        yield Line(block(message.reasoning), "dim", "wrap")
+        yield Line(block(thought), "dim", "wrap")
     if message.content:
         yield "  said"
         yield block(message.content)

@@ -142,6 +142,7 @@ def _replied(event: e.Replied, before: State, most: int) -> Lines:
     if event.provider == "local" and not event.usage.tokens:  # one possibility was left
         used = "by rule, without asking the model"
     yield Line(f"  {used} · {dollars(event.usage.cost)}{odd}", "warn" if odd else "dim")
+    yield from (_wrapped(f"  put right: {repair}", "warn") for repair in event.repairs)
 
 
 def _tool_started(event: e.ToolStarted, before: State, most: int) -> Lines:
