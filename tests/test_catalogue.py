@@ -12,6 +12,7 @@ import pytest
 
 from catalogue_kit import ALL, ENDPOINTS, MODELS, SAMPLE, endpoint, model, page, put
 from outrider import Agent, Settings, SetupError, tool
+from outrider.cli.abilities import Unfit, abilities
 from outrider.openrouter.catalogue import Endpoint, able, endpoints_from, find, models_from
 from outrider.openrouter.lists import DAY, fetch_endpoints, fetch_models, kept_endpoints, kept_models
 from outrider.openrouter.page import Refused
@@ -305,6 +306,23 @@ async def test_other_servers_are_not_asked_unless_one_says_so(server: FakeOpenRo
     async with agent(settings) as made:
         await made.ready()
     assert not server.requests
+
+
+def test_the_doctor_asks_where_that_is_allowed(server: FakeOpenRouter, settings: Settings) -> None:
+    asking = Settings(base_url=server.base_url, catalogue=True)
+    assert abilities(NAME, settings, tools=True) is None
+    assert not server.requests
+    told = abilities(NAME, asking, tools=True)
+    assert told is not None
+    assert told[0].startswith("not known: there is no /api/v1/models/")
+    put(server)
+    told = abilities(NAME, asking, tools=True)
+    assert told is not None
+    assert told[0].startswith("tools at 2 of 2 providers")
+    put(server, endpoints=[endpoint("deepinfra/fp8", supported_parameters=SAMPLE), endpoint("b")])
+    asyncio.run(fetch_endpoints(asking, NAME))
+    with pytest.raises(Unfit, match="takes tools"):
+        abilities(NAME, Settings(base_url=server.base_url, provider={"only": ["deepinfra"]}), tools=True)
 
 
 # ------------------------------------------------------------------------------------------------ the price

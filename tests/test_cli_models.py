@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from catalogue_kit import ENDPOINTS, MODELS, SAMPLE, endpoint, model, put
+from catalogue_kit import ENDPOINTS, MODELS, SAMPLE, endpoint, model, page, put
 from outrider.testing.fake import FakeReply
 from shell import Shell
 
@@ -114,3 +114,34 @@ def test_a_dry_run_says_the_most_it_would_cost_or_why_nobody_knows(outrider: She
     assert re.search(rf"it would cost \$0\.069 at most: {NAME} at alibaba, prices of just now$", done.err.strip())
     asked: dict[str, Any] = json.loads(done.out)
     assert asked["model"] == NAME
+
+
+def doctor(outrider: Shell, *args: str, **env: str) -> tuple[int, dict[str, Any]]:
+    done = outrider("doctor", *args, "--json", **env)
+    return done.code, next(check for check in done.json["checks"] if check["name"] == "abilities")
+
+
+def test_the_doctor_says_what_the_model_is_able_to_do(outrider: Shell) -> None:
+    outrider.server.pages["/key"] = page({"label": "sk-or-v1-abc...xyz"})
+    assert "abilities" not in outrider("doctor").out, "another server than OpenRouter is not asked unbidden"
+    outrider("models", NAME)
+    code, check = doctor(outrider)
+    assert (code, check["ok"], check.get("fix"), check.get("note")) == (0, True, None, None)
+    assert check["says"] == (
+        "tools at 2 of 2 providers, answers of a JSON Schema at 2, thinking at 2; up to 40,960 tokens; "
+        "from $0.06 in, $0.24 out per million tokens (fetched just now)"
+    )
+
+
+def test_the_doctor_says_what_the_model_is_not_able_to_do(outrider: Shell) -> None:
+    outrider.server.pages["/key"] = page({"label": "sk-or-v1-abc...xyz"})
+    put(outrider.server, "acme/talk", endpoints=[endpoint("a", supported_parameters=SAMPLE)])
+    outrider("models", "acme/talk")
+    code, check = doctor(outrider, "-m", "acme/talk")
+    assert (code, check["ok"], "typed answers are checked here" in check["note"]) == (0, True, True)
+    (outrider.work / "x.toml").write_text('task = "Hi"\nmodel = "acme/talk"\ntools = ["app:weather"]\n')
+    code, check = doctor(outrider, "x.toml")
+    assert (code, check["ok"], check["says"]) == (1, False, "no provider of acme/talk takes tools")
+    assert check["fix"].startswith("These would do: acme/cheap")
+    code, check = doctor(outrider, "-m", "qwen/qwen3-1")
+    assert (code, check["ok"], "Did you mean qwen/qwen3-14b" in check["fix"]) == (1, False, True)

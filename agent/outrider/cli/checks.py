@@ -36,17 +36,21 @@ class Check(Struct, frozen=True, omit_defaults=True):
 
 
 NOT_ASKED = Check("server", None, "not asked: there is no key")
-_TO_ASK = ("key", "server", "credit")
+TO_ASK = ("key", "server", "credit", "abilities")
 """What a model on OpenRouter needs, and the embedded one does not."""
 
 
 class Wanted(Struct, frozen=True):
-    """The run that is looked at: its model, who says so, and its task file. ``exactly``: nothing else is looked at."""
+    """The run that is looked at: its model, who says so, and its task file. ``exactly``: nothing else is looked at.
+
+    ``tools``: it is to offer some.
+    """
 
     model: str
     said_by: str
     file: str | None = None
     exactly: bool = False
+    tools: bool = False
 
     @property
     def local(self) -> bool:
@@ -56,15 +60,15 @@ class Wanted(Struct, frozen=True):
 
 def wanted(model: str | None, file: str | None) -> tuple[Wanted, list[Check]]:
     """The run that these would make, and what its task file is found to be."""
-    given, found = None, list[Check]()
+    given, tools, found = None, False, list[Check]()
     if file:
-        given, check = check_file(file)
+        given, tools, check = check_file(file)
         found.append(check)
     named = os.environ.get("OUTRIDER_MODEL")
     default = "the default, unless -m or OUTRIDER_MODEL says otherwise"
     said = (model, "from -m"), (given, f"from {file}"), (named, "from OUTRIDER_MODEL"), (DEFAULT_MODEL, default)
     name, whence = next((name, whence) for name, whence in said if name)
-    return Wanted(name, whence, file, exactly=bool(model or file)), found
+    return Wanted(name, whence, file, exactly=bool(model or file), tools=tools), found
 
 
 def checks(run: Wanted) -> list[Check]:
@@ -81,6 +85,7 @@ def checks(run: Wanted) -> list[Check]:
     if not (run.exactly and run.local):
         key = check_key(settings)
         found += [key, *([fault] if fault else check_server(settings) if key.ok is not False else [NOT_ASKED])]
+        found += [] if run.local or fault else check_abilities(run, settings)
     found.append(check_journal())
     if run.local or not run.exactly:
         found.append(check_local(run.model if run.local else "local", told=run.local))
@@ -89,12 +94,12 @@ def checks(run: Wanted) -> list[Check]:
 
 def lacking(run: Wanted, found: list[Check]) -> list[str]:
     """The names of the checks that keep such a run from being made."""
-    needless = _TO_ASK if run.local else ("local",)
+    needless = TO_ASK if run.local else ("local",)
     return [check.name for check in found if check.ok is False and check.name not in needless]
 
 
-def check_file(path: str) -> tuple[str | None, Check]:
-    """A task file and what it names, and its model. What its slots are filled with is not looked at."""
+def check_file(path: str) -> tuple[str | None, bool, Check]:
+    """A task file and what it names: its model, and whether there are tools. What fills its slots is not looked at."""
     from outrider.cli.taskfile import TaskFile
 
     model = None
@@ -105,9 +110,9 @@ def check_file(path: str) -> tuple[str | None, Check]:
         tools = file.tools()
         file.output()
     except SetupError as error:
-        return model, Check("file", False, error.message, error.hint)
+        return model, False, Check("file", False, error.message, error.hint)
     names = ", ".join(tool.name for tool in tools) or "none"
-    return model, Check("file", True, f"{path}, its tools: {names}")
+    return model, bool(tools), Check("file", True, f"{path}, its tools: {names}")
 
 
 def check_model(run: Wanted, settings: Settings) -> Check:
@@ -151,6 +156,21 @@ def check_server(settings: Settings) -> list[Check]:
     elif told.usage is not None:
         found.append(Check("credit", True, f"the key has no limit of its own; {dollars_of(told.usage)} used so far"))
     return found
+
+
+def check_abilities(run: Wanted, settings: Settings) -> list[Check]:
+    """What the model's providers take and cost; nothing of a server that has no such list."""
+    from outrider.cli.abilities import Unfit, abilities
+
+    try:
+        told = abilities(run.model, settings, run.tools)
+    except Unfit as error:
+        return [Check("abilities", False, error.says, error.fix)]
+    if told is None:
+        return []
+    known = not told[0].startswith("not known")
+    fix = "" if known else f"To fetch it: outrider models {run.model}"
+    return [Check("abilities", True if known else None, told[0], fix, told[1])]
 
 
 def dollars_of(amount: float | None) -> str:

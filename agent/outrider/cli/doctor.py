@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import click
 from msgspec import Struct
 
-from outrider.cli.checks import Check, Wanted, checks, lacking, wanted
+from outrider.cli.checks import TO_ASK, Check, Wanted, checks, lacking, wanted
 from outrider.cli.text import fitted, out, out_json, stdout, stdout_for_answers
 from outrider.observe.line import Line, Tone, toned
 
@@ -32,8 +32,8 @@ def command(file: str | None, model: str | None, as_json: bool) -> int:
     """Look at everything a run needs, one line each, with what to do about what is wrong.
 
     Exit code 0 when a plain outrider run can be made. With -m or a task FILE, just what such a run needs is looked at.
-    The server at OUTRIDER_BASE_URL (OpenRouter, unless it is set) is asked about the key, and nothing else on the
-    network; the key itself is never shown.
+    The server at OUTRIDER_BASE_URL (OpenRouter, unless it is set) is asked about the key, OpenRouter also about the
+    model's providers, and nothing else on the network; the key itself is never shown.
 
     \b
       outrider doctor -m local
@@ -56,7 +56,7 @@ def _verdict(run: Wanted, found: Iterable[Check], missing: Sequence[str]) -> str
     what = run.file or f"a run with {run.model}"
     if not missing:
         return f"ready for {what}"
-    local = any(check.name == "local" and check.ok for check in found) and set(missing) <= {"key", "server", "credit"}
+    local = any(check.name == "local" and check.ok for check in found) and set(missing) <= {*TO_ASK}
     instead = "; one with -m local can be made" if local else ""
     return f"not ready for {what}: mend {', '.join(missing)}{instead}"
 

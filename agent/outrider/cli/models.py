@@ -13,7 +13,7 @@ from outrider.cli.table import Column, table, width_of
 from outrider.cli.text import out, out_json, stdout, tell
 from outrider.errors import OutriderError, SetupError, did_you_mean
 from outrider.observe.line import Line
-from outrider.openrouter.catalogue import MILLION, Endpoint, ModelCard, find
+from outrider.openrouter.catalogue import MILLION, Endpoint, ModelCard, cheapest_first, find
 from outrider.openrouter.fit import ago
 from outrider.openrouter.lists import DAY, Kept, fetch_endpoints, fetch_models, kept_endpoints, kept_models, key_or_none
 from outrider.openrouter.page import Refused
@@ -144,14 +144,7 @@ def _like(cards: Sequence[ModelCard], word: str) -> list[ModelCard]:
     if not found and word:
         near = did_you_mean(word, (card.name for card in cards))
         raise SetupError(f"no model has {word!r} in its name", near or "All of them: outrider models")
-    return sorted(found, key=_dearness)
-
-
-def _dearness(row: ModelCard | Endpoint) -> tuple[bool, Decimal, str]:
-    prompt, completion = row.price.prompt, row.price.completion
-    unknown = prompt is None or completion is None
-    both = (prompt or Decimal(0)) + (completion or Decimal(0))
-    return unknown, both, row.name if isinstance(row, ModelCard) else row.tag
+    return sorted(found, key=cheapest_first)
 
 
 # ------------------------------------------------------------------------------------------------- showing
@@ -177,7 +170,7 @@ def _show_models(cards: Sequence[ModelCard], models: Kept[ModelCard], as_json: b
 
 
 def _show_providers(card: ModelCard, kept: Kept[Endpoint], as_json: bool, settings: Settings) -> None:
-    rows = sorted(kept.rows, key=_dearness)
+    rows = sorted(kept.rows, key=cheapest_first)
     if as_json:
         for row in rows:
             out_json(_provider_line(card.name, row))

@@ -225,6 +225,12 @@ def instead(cards: Sequence[ModelCard], name: str, tools: bool) -> tuple[ModelCa
     return tuple(sorted((card for card in fit if not tools or card.takes("tools")), key=order)[:3])
 
 
+def cheapest_first(row: ModelCard | Endpoint) -> tuple[bool, Decimal, str]:
+    """To sort by price: those whose price nobody says come last."""
+    unknown = row.price.prompt is None or row.price.completion is None
+    return unknown, _both(row.price), row.name if isinstance(row, ModelCard) else row.tag
+
+
 def _both(price: Price) -> Decimal:
     """What a token in and a token out are together; 0 where nobody said."""
     return Decimal(0) if price.prompt is None or price.completion is None else price.prompt + price.completion

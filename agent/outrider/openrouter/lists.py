@@ -87,7 +87,7 @@ async def look(settings: Settings, model: str, line: "Line") -> None:
 
     Only of OpenRouter's own server, unless ``settings.catalogue`` says otherwise; within five seconds.
     """
-    if not (is_openrouter(settings.base_url) if settings.catalogue is None else settings.catalogue):
+    if not asks(settings):
         return
     try:
         tried = _endpoints_file(settings, model).with_suffix(".tried")
@@ -99,6 +99,11 @@ async def look(settings: Settings, model: str, line: "Line") -> None:
         await fetch_endpoints(settings, model, LOOK_SECONDS, line)
     except (Refused, SetupError, OSError):
         pass  # the catalogue is a help: a request tells what it would have told
+
+
+def asks(settings: Settings) -> bool:
+    """Whether the server is asked for its lists unbidden: OpenRouter's own is, and any that ``catalogue`` says."""
+    return is_openrouter(settings.base_url) if settings.catalogue is None else settings.catalogue
 
 
 def plain_name(settings: Settings, model: str) -> str:
