@@ -18,6 +18,7 @@ from outrider.observe.story import story
 from outrider.observe.terminal import lines
 from outrider.openrouter import Settings
 from outrider.openrouter.mend import mend, offered_in
+from outrider.openrouter.merge import Merger
 from outrider.state import State
 from outrider.testing import FakeOpenRouter, FakeReply
 from replies_gone_wrong import CASES, HERMES, TOOLS, XML, Call, Case
@@ -132,6 +133,22 @@ def test_no_tools_no_calls(text: str, name: str, arguments: str, finish: str) ->
     mended = mend(given, finish, TOOLS).message.tool_calls
     assert mended is not UNSET
     assert mended[0].function.name == f"gone_{name}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{begin * 100_000}{end}"
+        for begin in ("<think></think>", "<function=now>\n", "<tool_call>\n")
+        for end in ("", "x")
+    ],
+)
+def test_a_model_that_repeats_itself_holds_nothing_up(text: str) -> None:
+    assert mend(message(text, "", ()), "stop", TOOLS).message.tool_calls is UNSET
+    merger = Merger(1, live=True)
+    merger.feed(msgspec.json.encode({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}))
+    merger.end()
+    assert len("".join(delta.text for delta in merger.deltas())) > len(text) - 200 * len("<think></think>") - 1
 
 
 def test_two_tools_that_differ_only_in_their_separators_are_not_taken_for_one_another() -> None:

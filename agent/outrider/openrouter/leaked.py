@@ -8,6 +8,7 @@ begins on a line of its own, has nothing but another call behind it on its last 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, cast
 
 import msgspec
@@ -15,6 +16,9 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 Offered = Mapping[str, Mapping[str, Any]]
 """The names of the tools on offer, each with the schemas of its parameters."""
+
+MOST = 200
+"""A text with more tags than this is a model that repeats itself: nothing is read out of it."""
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 _BEGIN = re.compile(r"^[ \t]*(?=<tool_call>|<function=)", re.MULTILINE)
@@ -46,9 +50,12 @@ def leaked(text: str, offered: Offered) -> list[Leaked]:
     """The calls in the text that are of tools on offer, in order."""
     if _OPEN not in text and "<function=" not in text:
         return []
+    begins = list(islice(_BEGIN.finditer(text), MOST + 1))
+    if len(begins) > MOST:
+        return []
     fences = [fence.start() for fence in _FENCE.finditer(text)]
     found: list[Leaked] = []
-    for begin in _BEGIN.finditer(text):
+    for begin in begins:
         place, outside = begin.end(), sum(fence < begin.start() for fence in fences) % 2 == 0
         if outside and (not found or place >= found[-1].end):
             found += _row(text, place, offered)

@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from outrider.messages import AssistantMessage, WireCall, WireFunction, thoughts
-from outrider.openrouter.leaked import Leaked, Offered, leaked, name_on_offer
+from outrider.openrouter.leaked import MOST, Leaked, Offered, leaked, name_on_offer
 
 OPEN, CLOSE = "<think>", "</think>"
 _CUT = ("length", "content_filter", "error", "")
@@ -72,7 +72,9 @@ def _without_tags(message: AssistantMessage, finish: str, told: list[str]) -> As
     if OPEN not in text and CLOSE not in text:
         return message
     found, thought = list[str](), bool(thoughts(message).strip())
-    while (split := _split(text, finish, thought or bool(found))) is not None:
+    for _ in range(MOST):
+        if (split := _split(text, finish, thought or bool(found))) is None:
+            break
         inner, text = split
         found += [inner.strip("\n")] if inner.strip() else []
         told.append("thinking stood in the text between tags: it was taken out")

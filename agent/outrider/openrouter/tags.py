@@ -1,5 +1,6 @@
 """Thinking between tags at the beginning of a text, told apart while the text still comes in."""
 
+from outrider.openrouter.leaked import MOST
 from outrider.openrouter.mend import CLOSE, OPEN
 
 
@@ -11,7 +12,8 @@ class Tags:
 
     def __init__(self) -> None:
         self._held = ""
-        self._inside = self._any = False
+        self._inside = False
+        self._blocks = 0
         self.over = False
 
     def sort(self, text: str) -> tuple[str, str]:
@@ -26,15 +28,15 @@ class Tags:
                     return thought + inner, ""
                 thought, self._inside = thought + inner, False
             start = text.lstrip()
-            if start.startswith(OPEN):
-                self._inside = self._any = True
+            if start.startswith(OPEN) and self._blocks < MOST:
+                self._inside, self._blocks = True, self._blocks + 1
                 text = start[len(OPEN) :]
             elif OPEN.startswith(start):
                 self._held = text
                 return thought, ""
             else:
                 self.over = True
-        return thought, text.lstrip() if self._any else text
+        return thought, text.lstrip() if self._blocks else text
 
     def end(self) -> tuple[str, str]:
         """What was still held back when the text ended."""
