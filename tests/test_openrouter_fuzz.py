@@ -68,12 +68,26 @@ def test_there_are_twenty() -> None:
     ]
 
 
+def shown(*given: bytes) -> dict[type, str]:
+    """What is shown while the reply comes in, by kind."""
+    merger, found = Merger(1, live=True), dict[type, str]()
+    for piece in (*filter(None, given), b""):
+        if piece:
+            merger.feed(piece)
+        else:
+            merger.end()
+        for each in merger.deltas():
+            found[type(each)] = found.get(type(each), "") + each.text
+    return found
+
+
 @pytest.mark.parametrize(("name", "body"), STREAMS, ids=[name for name, _ in STREAMS])
 def test_every_cut_in_memory(name: str, body: bytes) -> None:
-    expected = answer(body)
+    expected, seen = answer(body), shown(body)
     ended = b'"finish_reason": "'
     for cut in range(len(body)):
         assert answer(body[:cut], body[cut:]) == expected
+        assert shown(body[:cut], body[cut:]) == seen
         begun = answer(body[:cut])
         assert begun is None or (ended in body[:cut] and begun == expected), body[:cut]
     assert answer(*(body[place : place + 1] for place in range(len(body)))) == expected
