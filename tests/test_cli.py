@@ -145,7 +145,8 @@ def test_a_second_interrupt_ends_a_stuck_process_at_once(outrider: Shell) -> Non
     for wanted in ("stuck()", "stopping"):
         assert wanted in next(line for line in process.stderr if wanted in line)
         process.send_signal(signal.SIGINT)
-    assert end(process).code == 130
+    done = end(process)
+    assert (done.code, done.resume) == (130, ["resume", outrider.last(), "-t", "app:stuck"])
 
 
 # ------------------------------------------------------------------------------------- resume and approve
@@ -322,3 +323,10 @@ def test_paths_in_it_are_whole_where_it_may_be_typed_elsewhere(
     for relative in ("inbox", "m.gguf", "a.json"):
         here = here.replace(relative, f"{os.getcwd()}/{relative}")
     assert resume_command("7f3k", flags) == f"OUTRIDER_HOME=/kept outrider resume 7f3k {here}"
+
+
+def test_a_resumed_run_is_told_what_the_embedded_model_cannot_do(outrider: Shell) -> None:
+    outrider.server.add(FakeReply(status=400, error="no such thing"))
+    assert outrider("run", "Hi").code == 5
+    nowhere = str(outrider.home / "nowhere")
+    assert "the embedded model cannot chat" in outrider("resume", "last", "-m", "local", OUTRIDER_CACHE=nowhere).err

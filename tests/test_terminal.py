@@ -164,6 +164,7 @@ def test_a_second_interrupt_leaves_a_clean_line_too(outrider: Shell, terminal: T
     typist.types("\x03").sees("stopping; once more").types("\x03")
     assert typist.ends() == 130
     assert "600 s" not in typist.glass.text
+    assert f"outrider resume {outrider.last()} -t app:stuck" in typist.glass.text.replace("\n", "")
 
 
 def test_a_setting_that_cannot_work_takes_the_status_line_away(outrider: Shell, terminal: Terminal) -> None:
@@ -219,9 +220,9 @@ def test_edited_arguments_are_checked_shown_and_asked_about_once_more(outrider: 
         edit("no JSON")
         typist.sees("this is no JSON object").sees("later > ", 2)
         edit('{"amount": "two"}')
-        typist.sees("allow yours?").types("y\n").sees("the arguments do not fit").sees("allow yours?", 2)
+        typist.sees("the arguments do not fit: ").sees("allow it?", 3)
         edit('{"amount": 2}')
-        typist.sees('\x1b[32m  +  "amount": 2').sees("allow yours?", 3).types("y\n")
+        typist.sees('\x1b[32m  +  "amount": 2').sees("allow yours?").types("y\n")
         assert typist.ends() == 0
     assert '  -  "amount": 3' in typist.glass.lines
     assert "  pay -> A person changed" in typist.glass.text

@@ -1,5 +1,7 @@
 """The person at the terminal is asked about the calls that wait, and the run goes on."""
 
+import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Generator, Sequence
@@ -16,8 +18,10 @@ from outrider.cli.text import tell
 from outrider.errors import SetupError
 from outrider.observe.line import Line, toned
 from outrider.observe.terminal import answers_to
+from outrider.schema import Mismatch
 from outrider.state import Call, State
 from outrider.telling import pretty
+from outrider.tool import Tool
 
 Arguments = dict[str, Any]
 
@@ -71,16 +75,28 @@ async def _consent(agent: Agent[None, Any], run: str, call: Call, why: str) -> N
                     return
             case "e" | "edit":
                 draft, edited = _edited(draft, given)
+                if edited is not None and tool and (problems := _problems(tool, edited)):
+                    _say(Line(f"  the arguments do not fit: {'; '.join(problems)}", "bad", "wrap"))
+                    edited = None
             case "" | "s":
                 raise Left
             case other:
                 _say(f"  {other!r} is no answer here")
 
 
+def _problems(tool: Tool[..., Any], arguments: Arguments) -> Sequence[str]:
+    """What keeps the tool from taking these arguments."""
+    checked = tool.check(msgspec.json.encode(arguments))
+    return checked.problems if isinstance(checked, Mismatch) else ()
+
+
 def _edited(draft: str, given: Arguments) -> tuple[str, Arguments | None]:
     """The text as it left the editor, and the arguments it stands for where they are others than the model's."""
     with _signals_leave():  # an editor draws on fd 1, which is stderr while a run is under way
-        draft = click.edit(draft, extension=".json") or draft
+        try:
+            draft = click.edit(draft, editor=_editor(), extension=".json") or draft
+        except click.ClickException as error:
+            _say(Line(f"  {error.format_message()}", "bad", "wrap"))
     try:
         edited = msgspec.json.decode(draft, type=Arguments)
     except msgspec.DecodeError as error:
@@ -91,6 +107,15 @@ def _edited(draft: str, given: Arguments) -> tuple[str, Arguments | None]:
         return draft, None
     _say(*difference(pretty(given), pretty(edited), "the model's", "yours"))
     return draft, edited
+
+
+def _editor() -> str:
+    """The editor that a person has chosen, or one that is here. Raises click.ClickException when there is none."""
+    chosen = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    found = chosen or next(filter(shutil.which, ("nano", "vim", "vi")), None)
+    if not found:
+        raise click.ClickException("there is no editor here: set VISUAL or EDITOR, or use outrider approve --arguments")
+    return found
 
 
 # -------------------------------------------------------------------------------------------------- doubt

@@ -41,7 +41,7 @@ class Number(click.ParamType[Given]):
     """A number of some kind, or "none"."""
 
     def __init__(self, kind: type[int] | type[float] | type[Decimal]) -> None:
-        self.name = "n|none"
+        self.name = "number|none"
         self._kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Given:
@@ -51,7 +51,15 @@ class Number(click.ParamType[Given]):
         try:
             return self._kind(value)
         except (ValueError, InvalidOperation):
+            if seconds := _seconds(value):
+                self.fail(f"{value!r} is not a number; in seconds it is {seconds}.", param, ctx)
             self.fail(f"{value!r} is not a number; give one, or {NO_LIMIT} for no limit.", param, ctx)
+
+
+def _seconds(text: str) -> int:
+    """What a time such as 90s, 5m or 2h comes to in seconds; 0 for anything else."""
+    number, unit = text[:-1], text[-1:].lower()
+    return int(number) * {"s": 1, "m": 60, "h": 3600}.get(unit, 0) if number.isascii() and number.isdecimal() else 0
 
 
 class Flags(Struct, frozen=True, kw_only=True):
@@ -92,6 +100,11 @@ class Flags(Struct, frozen=True, kw_only=True):
         if self.file and not self.output:
             return self.file.output()
         return output_by_name(self.output) if self.output else None
+
+    @property
+    def typed(self) -> bool:
+        """Whether an output type is named; nothing is loaded to know it."""
+        return bool(self.output or (self.file and self.file.typed))
 
     def approval(self) -> str:
         """What was said of approval, or an empty text."""
@@ -179,6 +192,8 @@ def _more(state: State) -> dict[str, int | Decimal]:
         "dollars": charged(state),
     }
     more: int | float | Decimal = 2 * max(allowed, used[name]) or 1
+    if name == "seconds":  # a few more are used up before anything is done
+        more = max(more, 60)
     return {name: more if isinstance(more, Decimal) else ceil(more)}
 
 
@@ -211,11 +226,11 @@ _OPTIONS = (
         type=click.Choice(["never", "writes", "always"]),
         help="Which calls wait for consent: none, those that write or send, or all. Default: as the tools say.",
     ),
-    click.option("--max-turns", type=Number(int), help="Replies of the model (25)."),
-    click.option("--max-tool-calls", type=Number(int), help="Tool calls (none)."),
-    click.option("--max-tokens", type=Number(int), help="Tokens of the whole run (none)."),
-    click.option("--max-seconds", type=Number(float), help="Active time (600)."),
-    click.option("--max-dollars", type=Number(Decimal), help="The bill (1)."),
+    click.option("--max-turns", type=Number(int), help="Replies of the model. Default: 25."),
+    click.option("--max-tool-calls", type=Number(int), help="Tool calls. Default: none."),
+    click.option("--max-tokens", type=Number(int), help="Tokens of the whole run. Default: none."),
+    click.option("--max-seconds", type=Number(float), help="Active time in seconds. Default: 600."),
+    click.option("--max-dollars", type=Number(Decimal), help="The bill in US dollars. Default: 1."),
     click.option("--json", is_flag=True, help="One JSON object on stdout at the end."),
     click.option("--events", is_flag=True, help="JSON Lines on stdout as things happen."),
     click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),

@@ -89,6 +89,10 @@ class Watch:
         if self._flags.events:
             out_json(EventLine(self._state.run, entry.seq, entry.at, Raw(e.encode(entry.event))))
 
+    def resume(self) -> str:
+        """The command that goes on with the run."""
+        return resume_command(self._state.run, self._flags, self._state)
+
     def hear(self, event: e.Durable | e.Live) -> None:
         """Take in what only the status line shows."""
         if self.screen and isinstance(event, e.Live):
@@ -109,6 +113,16 @@ class Watch:
 
 def _is_terminal(*streams: TextIO | None) -> bool:
     return all(stream is not None and stream.isatty() for stream in streams)
+
+
+def note_beyond(model: str, tools: int, flags: Flags) -> None:
+    """Say so when the embedded model is asked for what it is not able to do."""
+    if model != "local" or flags.quiet:
+        return
+    from outrider.local.weights import beyond
+
+    if told := beyond(tools, flags.typed):
+        note(told)
 
 
 Begin = Callable[[], AbstractAsyncContextManager[Run[Any]]]
@@ -166,7 +180,7 @@ class Signals:
     """
 
     def __init__(self, watch: Watch) -> None:
-        self._screen = watch.screen
+        self._watch, self._screen = watch, watch.screen
         self._run: Run[Any] | None = None
         self.caught = ""
         """The reason to stop for, once a signal has come."""
@@ -197,6 +211,8 @@ class Signals:
         if self.caught:
             if self._screen:
                 self._screen.abandon()
+            if self._run and sys.stderr:
+                os.write(2, f"to go on: {self._watch.resume()}\n".encode())
             os._exit(128 + number)  # what had to be on disk is; the next process finds this one dead
         self.caught = "interrupted" if number == signal.SIGINT else "stopped"
         if self._screen:

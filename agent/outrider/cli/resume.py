@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from outrider.cli.flags import APPROVALS, Flags, agent_flags, resume_command
-from outrider.cli.live import Watch, accepted, conclude, drive
+from outrider.cli.live import Watch, accepted, conclude, drive, note_beyond
 from outrider.cli.names import UNKNOWN, offering, plain_type
 from outrider.cli.record import read_run
 from outrider.cli.text import stdout_for_answers
@@ -46,7 +46,9 @@ def command(run: str, file: str | None, say: str, force: bool, **given: Any) -> 
     limits = flags.limits(state.limits)
     # the run keeps its instructions; given back, they do not count as changed
     watch = Watch(flags, state)
-    agent = flags.agent(flags.model_or(state.model), state.agent, _instructions(state), limits, [watch])
+    model = flags.model_or(state.model)
+    agent = flags.agent(model, state.agent, _instructions(state), limits, [watch])
+    note_beyond(model, len(agent.tools), flags)
     return conclude(drive(agent, lambda: agent.stream_resume(run, limits=limits, say=say), watch), flags)
 
 
@@ -61,7 +63,7 @@ def _refuse_less(state: State, flags: Flags) -> None:
     tools = [name for name in state.tools if name not in have]
     missing = [f"tool {name}" for name in tools]
     more = [word for name in dict.fromkeys(map(offering, tools)) for word in ("-t", name)]
-    if state.output_type != "text" and not flags.output_type():
+    if state.output_type != "text" and not flags.typed:
         missing.append(f"output type {state.output_type}")
         known = plain_type(state.output_type) is not None
         more += ["--output", state.output_type if known else f"{UNKNOWN}:{state.output_type}"]

@@ -8,7 +8,7 @@ import msgspec
 
 from outrider.agent import Agent
 from outrider.cli.flags import Flags, agent_flags
-from outrider.cli.live import Watch, conclude, drive
+from outrider.cli.live import Watch, conclude, drive, note_beyond
 from outrider.cli.text import note, out, stdout_for_answers, to_people
 from outrider.cli.words import is_task_file, task_file, words_given
 from outrider.messages import Limits
@@ -51,17 +51,8 @@ def command(
     agent = flags.agent(model, name, words.instructions, flags.limits(Limits()), [watch])
     if dry_run:
         return _preview(agent, words.task, flags)
-    if model == "local" and not flags.quiet:
-        _warn(len(agent.tools), flags.output_type() is not None)
+    note_beyond(model, len(agent.tools), flags)
     return conclude(drive(agent, lambda: agent.stream(words.task), watch), flags)
-
-
-def _warn(tools: int, typed: bool) -> None:
-    """Say so when the embedded model is asked for what it is not able to do."""
-    from outrider.local.weights import beyond
-
-    if told := beyond(tools, typed):
-        note(told)
 
 
 def _preview(agent: Agent[None, Any], task: str, flags: Flags) -> int:

@@ -88,6 +88,11 @@ class TaskFile:
             raise self._toml.wrong(f"{prompt.file} has instructions too", "Leave one of them out.", "instructions")
         return replace(prompt, instructions=instructions or prompt.instructions, given_by=_GIVEN_BY)
 
+    @property
+    def typed(self) -> bool:
+        """Whether it names an output type."""
+        return "output" in self._values
+
     def words(self, given: Mapping[str, str]) -> Filled:
         """The task and the instructions, filled with the inputs; ``given`` replaces some. Raises SetupError."""
         prompt = self.prompt()
