@@ -14,8 +14,9 @@ A map of the house, low to high:
     loop                    THE LOOP: agent/outrider/loop.py
     telling, card           a run in a few words, and as a block of HTML
     run, result, agent      a live run, how it ended, and what you make once and share
-    given, opening          what is checked before a run, and how it opens
+    given, opening, preview what is checked before a run, how it opens, and what that may cost
     masking, stop, threads  secrets, the stop flag, threads for sync tools
+    cache                   the folder for what is fetched once
     journal/                where runs are kept
     cli/, observe/, testing/  for the terminal, for readers of events, for your own tests
 """

@@ -43,8 +43,8 @@ class Kept(Struct, Generic[Row], frozen=True):
 
     @property
     def age(self) -> float:
-        """Seconds since they were fetched."""
-        return max(0.0, time.time() - self.fetched)
+        """Seconds since they were fetched; a time ahead, from a clock that was wrong, counts as one behind."""
+        return abs(time.time() - self.fetched)
 
 
 _read: dict[Path, tuple[tuple[int, int], object]] = {}
