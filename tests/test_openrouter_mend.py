@@ -227,7 +227,7 @@ async def test_an_answer_in_the_thinking_is_asked_for_again_without_thinking(jou
     assert result.output == "42"
     assert [request.json["reasoning"]["enabled"] for request in server.requests] == [True, False]
     [failed] = await recorded(journal, result.run, RequestFailed)
-    assert (failed.reason, failed.detour.plain) == ("answer_in_reasoning", True)
+    assert (failed.reason, failed.detour.plain, failed.delay) == ("answer_in_reasoning", True, 0.0)
 
 
 @pytest.mark.anyio

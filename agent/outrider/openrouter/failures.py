@@ -166,7 +166,7 @@ def judge(merger: Merger, message: AssistantMessage | None = None) -> Failure | 
     message = message or merger.message()
     if only_thoughts(message, merger.finish):
         text = "The reply is only thinking: its answer is missing, or stands in there."
-        return Failure(PLAIN, text, retry=True)
+        return Failure(PLAIN, text, retry=True, wait=0.0)  # nobody is busy
     if not ((message.content or "").strip() or message.tool_calls):
         thought = " though the model thought" if merger.reasoned else ""
         return Failure("empty_reply", f"The reply is empty: neither text nor tool calls{thought}.", retry=True)
