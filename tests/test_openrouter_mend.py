@@ -206,6 +206,7 @@ async def test_the_story_tells_repairs_and_all_thinking(journal: SQLiteJournal) 
     async with FakeOpenRouter([reply]) as server:
         result = await Agent(settings=at(server), journal=journal).run("Hello?")
     assert result.output == "Hello!"
+    assert "It greets." in result._repr_html_()  # pyright: ignore[reportPrivateUsage] (notebooks call it)
     whole = "\n".join(line.text for line in story(await journal.read(result.run)))
     assert "put right: thinking stood in the text" in whole
     assert "It greets." in whole

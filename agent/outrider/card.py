@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import UNSET, Raw
 
-from outrider.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage, from_wire
+from outrider.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage, from_wire, thoughts
 from outrider.state import State
 from outrider.telling import clean, figures, pretty
 
@@ -73,8 +73,8 @@ def _said(wire: Raw) -> Iterator[tuple[str, str]]:
         case ToolMessage(content=text):
             yield "result", text
         case AssistantMessage() as message:
-            if message.reasoning is not UNSET and message.reasoning:
-                yield "thought", message.reasoning
+            if thought := thoughts(message):
+                yield "thought", thought
             if message.content:
                 yield "model", message.content
             for call in message.tool_calls or () if message.tool_calls is not UNSET else ():

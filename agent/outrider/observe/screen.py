@@ -15,7 +15,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from outrider import events as e
-from outrider.messages import AssistantMessage, from_wire
+from outrider.messages import AssistantMessage, from_wire, thoughts
 from outrider.observe.line import Line, toned
 from outrider.observe.status import Now, now_of, status
 from outrider.observe.terminal import Lines, short, told
@@ -125,8 +125,8 @@ def _said(event: e.Replied) -> Lines:
     message = from_wire(event.wire)
     if not isinstance(message, AssistantMessage):
         return
-    if message.reasoning is not UNSET and message.reasoning:
-        yield Line(f"  {short(message.reasoning, SAID)}", "dim", "wrap")
+    if thought := thoughts(message):
+        yield Line(f"  {short(thought, SAID)}", "dim", "wrap")
     if message.content and message.tool_calls is not UNSET:
         yield f"  {short(message.content, SAID)}"
 
