@@ -63,7 +63,11 @@ def test_prices_are_exact_and_the_dearest_of_a_token_is_known() -> None:
     assert found.price.completion_most == Decimal("0.00001")
 
 
-@pytest.mark.parametrize("wrong", [None, 7, "x", [], {}, [1], {"prompt": []}, True, -1, 10**400, "NaN"], ids=repr_short)
+@pytest.mark.parametrize(
+    "wrong",
+    [None, 7, "x", [], {}, [1], {"prompt": []}, True, -1, 10**400, "NaN", "1e99999", "1e-99999"],
+    ids=repr_short,
+)
 def test_what_is_of_a_wrong_type_counts_as_not_said(wrong: Any) -> None:
     row: dict[str, Any] = dict.fromkeys(endpoint("a"), wrong) | {"new": 1}
     (found,) = read([row])

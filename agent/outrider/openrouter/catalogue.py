@@ -11,10 +11,12 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 
-from outrider.openrouter.cost import count, dollars, exact
+from outrider.openrouter.cost import count, exact
+from outrider.openrouter.cost import dollars as any_dollars
 from outrider.openrouter.detour import slug
 
 MILLION = 1_000_000
+_LEAST, _MOST = Decimal("1e-15"), Decimal(1_000_000)
 
 _PARAMETERS = """
 temperature top_p top_k min_p top_a frequency_penalty presence_penalty repetition_penalty logit_bias logprobs
@@ -155,6 +157,14 @@ def _price(row: dict[str, Any]) -> Price:
         _most(prompt, dear),
         _most(completion, thought),
     )
+
+
+def dollars(value: Any) -> Decimal | None:
+    """A price, or None for what can be none: sums and texts of it stay of a human size."""
+    price = any_dollars(value)
+    if price is None or not price:
+        return None if price is None else Decimal(0)
+    return price if _LEAST < price < _MOST else None
 
 
 def _most(plain: Decimal | None, others: Sequence[Any]) -> Decimal | None:

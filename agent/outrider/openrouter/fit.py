@@ -3,6 +3,7 @@
 from outrider.errors import SetupError, did_you_mean
 from outrider.openrouter.catalogue import MILLION, Endpoint, ModelCard, find, instead, is_plain, open_to
 from outrider.openrouter.lists import DAY, kept_endpoints, kept_models
+from outrider.openrouter.routing import preferences
 from outrider.openrouter.settings import Settings, is_openrouter
 
 _NEWER = "Newer data: outrider models --refresh"
@@ -28,7 +29,7 @@ def takes_tools(name: str, settings: Settings) -> bool | None:
     """Whether some provider that a request may go to takes tools; None where nobody has said so lately."""
     providers = kept_endpoints(settings, name)
     if providers and providers.age < TOO_OLD:
-        left = open_to(providers.rows, {"model": name, "provider": settings.provider})
+        left = open_to(providers.rows, {"model": name, "provider": preferences(settings.provider, ())})
         said = [each.takes("tools") for each in left]
         return any(said) if said and (any(said) or None not in said) else None
     models = kept_models(settings)
