@@ -13,9 +13,8 @@ from outrider import Agent, Limits, Result
 from outrider.events import Detour, Replied, RequestFailed
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.model import Ask
-from outrider.openrouter import Settings
+from outrider.openrouter import OpenRouter, Settings
 from outrider.openrouter.detour import slug
-from outrider.openrouter.settings import body_settings
 from outrider.testing import FakeOpenRouter, FakeReply
 
 pytestmark = pytest.mark.anyio
@@ -128,7 +127,7 @@ async def test_a_provider_that_thinks_only_in_streams_is_asked_without(journal: 
 
 
 def test_a_detour_changes_only_what_it_names() -> None:
-    plain = body_settings("a/b", Settings(thinking=True), Ask("work", "run", detour=Detour(plain=True)))
+    plain = bytes(OpenRouter("a/b", Settings(thinking=True)).settings(Ask("work", "run", detour=Detour(plain=True))))
     assert b'"reasoning":{"enabled":false}' in plain
     assert b'"model":"a/b"' in plain
 

@@ -1,11 +1,15 @@
 """OpenRouter, and any server that speaks its dialect of chat completions.
 
-    settings.py    what a user may set, and the body that comes of it
+    settings.py    what a user may set; ranges.py and checks.py refuse what cannot work
+    routing.py     which providers may serve; plugins.py: what OpenRouter adds by itself
+    habits.py      what is known of models (habits.toml); thinking.py: whether a request thinks
+    body.py        the body that comes of all this
     client.py      OpenRouter: one request in, its events out
     transport.py   the connection pool and the one way out (imports openai, aiohttp, httpx2)
     deadline.py    the time a request may take
     merge.py       bytes of a reply -> one reply
-    cost.py        the bill
+    cost.py        the bill; estimate.py: the most that one can be
+    catalogue.py   what is listed of models and providers; lists.py keeps it, fit.py judges a model by it
     failures.py    everything that can go wrong, and whether trying again can help
 
 Importing this package imports none of the heavy ones; the first request does, in a thread.
@@ -13,12 +17,33 @@ Importing this package imports none of the heavy ones; the first request does, i
 
 from typing import TYPE_CHECKING
 
+from outrider.openrouter.plugins import (
+    ContextCompression,
+    DateTime,
+    FileParser,
+    ResponseHealing,
+    Web,
+    WebFetch,
+    WebSearch,
+)
+from outrider.openrouter.routing import Routing
 from outrider.openrouter.settings import Settings
 
 if TYPE_CHECKING:
     from outrider.openrouter.client import OpenRouter
 
-__all__ = ["OpenRouter", "Settings"]
+__all__ = [
+    "ContextCompression",
+    "DateTime",
+    "FileParser",
+    "OpenRouter",
+    "ResponseHealing",
+    "Routing",
+    "Settings",
+    "Web",
+    "WebFetch",
+    "WebSearch",
+]
 
 
 def __getattr__(name: str) -> object:

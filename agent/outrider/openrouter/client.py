@@ -12,15 +12,18 @@ from outrider.events import NO_DETOUR, NOTHING, Detour, Replied, RequestAccepted
 from outrider.messages import Usage, to_wire
 from outrider.model import Ask, ModelEvent, Request
 from outrider.openrouter.advice import advice
+from outrider.openrouter.body import body_settings, with_server_tools, with_session
 from outrider.openrouter.cost import usage_from
 from outrider.openrouter.detour import detour_after
 from outrider.openrouter.exchange import Exchange
 from outrider.openrouter.failures import PATIENCE, Broken, Failure, delay, judge
 from outrider.openrouter.generation import bill
+from outrider.openrouter.habits import habits_of
 from outrider.openrouter.lists import look
 from outrider.openrouter.mend import Mended, mend, offered_in
 from outrider.openrouter.merge import Merger
-from outrider.openrouter.settings import DEFAULT_MODEL, Settings, body_settings, with_session
+from outrider.openrouter.settings import DEFAULT_MODEL, Settings, Thinking
+from outrider.openrouter.thinking import check_greedy, thinking_for
 
 if TYPE_CHECKING:
     from outrider.openrouter.transport import Line
@@ -37,8 +40,11 @@ class OpenRouter:
 
     def __init__(self, name: str = DEFAULT_MODEL, settings: Settings = Settings()) -> None:
         self._name, self._options = name, settings
-        self._bodies: dict[tuple[str, bytes, bytes, Detour], bytes] = {}
+        self._bodies: dict[tuple[str, bytes, bytes, Detour, type, Thinking, bool], bytes] = {}
         self._looked = False
+        check_greedy(name, settings)
+        if settings.habits is not None:  # a mistake in the file is said now, not at the first request
+            habits_of(name, settings.habits)
 
     @property
     def name(self) -> str:
@@ -57,14 +63,19 @@ class OpenRouter:
 
     def settings(self, ask: Ask) -> Raw:
         """The body without its messages, as a JSON object; equal asks give equal bytes."""
-        known = (ask.phase, bytes(ask.tools or b""), bytes(ask.format or b""), ask.detour)
+        thinking = thinking_for(self._name, self._options, ask)
+        tools, form = bytes(ask.tools or b""), bytes(ask.format or b"")
+        added = with_server_tools(self._options, ask)
+        known = (ask.phase, tools, form, ask.detour, type(thinking), thinking, added)  # True is not a budget of 1
         body = self._bodies.get(known)
         if body is None:
             if len(self._bodies) > 100:
                 self._bodies.clear()
-            body = self._bodies[known] = body_settings(self._name, self._options, ask)
-        named = not self._options.session or "session_id" in self._options.extra
-        return Raw(body) if named else with_session(body, ask.session)
+            body = self._bodies[known] = body_settings(self._name, self._options, ask, thinking)
+        session = self._options.session
+        if not session or "session_id" in self._options.extra:
+            return Raw(body)
+        return with_session(body, session if isinstance(session, str) else ask.session)
 
     async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Send one request and yield what comes of it. Raises SetupError when there is no API key."""
@@ -103,6 +114,7 @@ class OpenRouter:
         if not self._looked:
             self._looked = True
             await look(self._options, self._name, line)
+            self._bodies.clear()  # what is known now may say more of what to ask for
 
     async def close(self) -> None:
         """Give back the connections of this event loop, unless other models use them too."""
@@ -127,7 +139,7 @@ class OpenRouter:
 
     def _failed(self, request: Request, failure: Failure, merger: Merger, usage: Usage | None) -> RequestFailed:
         message, provider = failure.message, failure.provider or merger.provider
-        detour = detour_after(failure, request, merger.provider, self._options.models)
+        detour = detour_after(failure, request, merger.provider, tuple(self._options.models))
         retry = detour is not None and request.failures < self._options.retries
         if failure.wait is not None and failure.wait > PATIENCE and not retry:
             message = f"{message} The server asks to wait {failure.wait:.0f} s: resume the run after that."

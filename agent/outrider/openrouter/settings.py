@@ -1,13 +1,18 @@
-"""What a user may set about the wire, and the part of a body that comes of it."""
+"""What a user may set about the wire."""
 
 import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from outrider.errors import SetupError
 from outrider.model import Ask
+from outrider.openrouter.checks import check_fields
+from outrider.openrouter.plugins import Plugin, ServerTool
+from outrider.openrouter.routing import Routing
 
 if TYPE_CHECKING:
     from httpx2 import AsyncClient
@@ -18,29 +23,63 @@ DEFAULT_MODEL = "qwen/qwen3-14b"
 KEY_VARIABLE = "OPENROUTER_API_KEY"
 BASE_URL = "https://openrouter.ai/api/v1"
 _OTHERS = {"sk-proj-": "OpenAI", "sk-ant-": "Anthropic", "AIza": "Google", "gsk_": "Groq", "hf_": "Hugging Face"}
-_SAMPLING = ("max_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop")
+
+Effort = Literal["max", "xhigh", "high", "medium", "low", "minimal", "none"]
+Thinking = bool | Effort | int | None
+"""Whether a request thinks: on, off, how hard, with how many tokens; None says nothing about it."""
+
+Verbosity = Literal["low", "medium", "high", "xhigh", "max"]
+ServiceTier = Literal["auto", "default", "fast", "flex", "priority", "scale", "ultrafast"]
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything about the wire. None leaves a field out of the request.
+    """Everything about the wire. None leaves a field out of the request; docs/settings.md has each with its range.
 
+    Raises SetupError for what cannot work, naming the field and what it may be.
+
+    Reaching the server
     - ``api_key``: else the variable OPENROUTER_API_KEY is read at the first request.
-    - ``thinking``: "auto" thinks while working and not while answering; None leaves the field ``reasoning``
-      out, for servers that do not know it. Sent explicitly, because Qwen3 thinks unless told not to.
-    - ``session``: send the run's id as ``session_id``, so that one provider serves all of a run.
-    - ``provider``: OpenRouter's routing preferences. ``extra``: further body fields, merged last.
-    - ``mend``: put right what small models get wrong in replies; False takes them as they come.
+    - ``base_url``: OpenRouter's, or that of another server that speaks chat completions.
     - ``referer``, ``title``: how the app is named on openrouter.ai.
+    - ``http_client``: an ``httpx2.AsyncClient`` of your own (CA, proxy, pool); you close it.
+    - ``proxy``: the URL of an HTTP proxy, else the usual environment variables decide.
+    - ``keep_alive``: False makes a connection for each request, for servers that close theirs unannounced.
+
+    Writing the answer
+    - ``max_tokens``, ``stop`` (at most 4), ``seed``, ``logit_bias``, ``verbosity``; ``logprobs`` and
+      ``top_logprobs`` are asked for, and stay out of the result.
+    - ``temperature``, ``top_p``, ``top_k``, ``min_p``, ``top_a``, ``frequency_penalty``, ``presence_penalty``,
+      ``repetition_penalty``: where they are None, the model's habits say what its makers recommend.
+    - ``habits``: a TOML file of your own about models, beside the one that comes with Outrider.
+
+    Thinking
+    - ``thinking``: True, False, an effort ("low"), a budget of tokens, or a function of the Ask that gives one of
+      them for each request. "auto" thinks while working and not while answering. Sent explicitly, because Qwen3
+      thinks unless told not to; None leaves ``reasoning`` out, for servers that do not know it.
+    - ``thoughts``: what comes back of it: "whole", a summary ("auto", "concise", "detailed"), or "none".
+
+    Choosing who answers
     - ``models``: fallbacks for the agent's model, in order; ours after replies that are none, OpenRouter's own before.
+    - ``provider``: OpenRouter's routing preferences, as a Routing or a dict.
+    - ``service_tier``: dearer and faster, or the reverse.
+    - ``session``: send the run's name as ``session_id``, so that one provider serves all of a run; or a name of yours.
+
+    What OpenRouter adds
+    - ``plugins``: Web, FileParser, ResponseHealing, ContextCompression, or dicts.
+    - ``server_tools``: WebSearch, WebFetch, DateTime, or dicts: tools that OpenRouter works itself.
+    - ``parallel_tool_calls``: whether a reply may hold several calls.
+    - ``cache``: "5m" or "1h": keep the conversation so far in the provider's cache, where it has to be asked.
+    - ``prompt_cache_key``, ``user`` (your user, for abuse reports), ``metadata`` and ``trace`` (for your own records).
+    - ``extra``: further body fields, merged last; they win.
+
+    When it goes wrong
+    - ``mend``: put right what small models get wrong in replies; False takes them as they come.
     - ``retries``: how often a failed request is tried again before the run lands.
     - ``first_byte_seconds``: until the server begins to answer. ``idle_seconds``: between two pieces of data
       (the server's "still working" comments do not count). ``request_seconds``: for the whole request.
     - ``bill_seconds``: how long OpenRouter is asked for the bill of a reply that broke off; 0: not at all.
     - ``catalogue``: whether the model's providers are looked up, at most once a day and within five seconds, before
       the first request. None: of OpenRouter's own server only. False: nothing is looked up, and nothing refused for it.
-    - ``http_client``: an ``httpx2.AsyncClient`` of your own (CA, proxy, pool); you close it.
-    - ``proxy``: the URL of an HTTP proxy, else the usual environment variables decide.
-    - ``keep_alive``: False makes a connection for each request, for servers that close theirs unannounced.
     """
 
     api_key: str | None = None
@@ -50,12 +89,31 @@ class Settings(Struct, frozen=True, kw_only=True):
     top_p: float | None = None
     top_k: int | None = None
     min_p: float | None = None
+    top_a: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repetition_penalty: float | None = None
     seed: int | None = None
-    stop: tuple[str, ...] | None = None
-    thinking: bool | Literal["auto"] | None = "auto"
-    session: bool = True
-    models: tuple[str, ...] = ()
-    provider: dict[str, Any] | None = None
+    stop: Sequence[str] | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    verbosity: Verbosity | None = None
+    thinking: Thinking | Literal["auto"] | Callable[[Ask], Thinking | Literal["auto"]] = "auto"
+    thoughts: Literal["whole", "auto", "concise", "detailed", "none"] = "whole"
+    habits: str | Path | None = None
+    session: bool | str = True
+    models: Sequence[str] = ()
+    provider: Routing | dict[str, Any] | None = None
+    service_tier: ServiceTier | None = None
+    plugins: Sequence[Plugin | dict[str, Any]] = ()
+    server_tools: Sequence[ServerTool | dict[str, Any]] = ()
+    parallel_tool_calls: bool | None = None
+    cache: Literal["5m", "1h"] | None = None
+    prompt_cache_key: str | None = None
+    user: str | None = None
+    metadata: dict[str, str] | None = None
+    trace: dict[str, Any] | None = None
     extra: dict[str, Any] = {}
     mend: bool = True
     referer: str | None = None
@@ -75,12 +133,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         whole = url.startswith(("http://", "https://")) and not url.endswith("/chat/completions")
         if not whole or (is_openrouter(url) and not url.endswith("/api/v1")):
             raise SetupError(f"base_url is {self.base_url!r}", f"Give a whole URL; OpenRouter's is {BASE_URL}")
-        if "messages" in self.extra:
-            raise SetupError("settings.extra holds messages", "Messages belong to the run; leave them out.")
+        if isinstance(self.stop, str):  # one is as good as a list of one
+            force_setattr(self, "stop", (self.stop,))
+        check_fields({name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None})
 
     def __repr__(self) -> str:
-        shown = {name: getattr(self, name) for name in self.__struct_fields__}
-        shown["api_key"] = "..." if self.api_key else None
+        defaults = zip(self.__struct_fields__, self.__struct_defaults__, strict=True)
+        shown = {name: value for name, default in defaults if (value := getattr(self, name)) not in (default, {})}
+        if self.api_key:
+            shown["api_key"] = "..."
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def key(self) -> str:
@@ -112,35 +173,3 @@ def _wrong_with(key: str, openrouter: bool) -> str:
         return "holds characters that no key has"
     owner = next((owner for begin, owner in _OTHERS.items() if key.startswith(begin)), "")
     return f"is one of {owner}, not of OpenRouter (those begin with sk-or-)" if owner and openrouter else ""
-
-
-def body_settings(model: str, settings: Settings, ask: Ask) -> bytes:
-    """The body of a request as a JSON object, without messages and session."""
-    body: dict[str, Any] = {
-        "model": ask.detour.model or model,
-        "stream": True,
-        "stream_options": {"include_usage": True},  # OpenRouter always says; other servers only when asked
-    }
-    if ask.tools is not None:
-        body["tools"] = ask.tools
-    if ask.format is not None:
-        body["response_format"] = ask.format
-    for name in _SAMPLING:
-        if (value := getattr(settings, name)) is not None:
-            body[name] = value
-    if settings.thinking is not None:
-        enabled = ask.phase == "work" if settings.thinking == "auto" else settings.thinking
-        body["reasoning"] = {"enabled": enabled and not ask.detour.plain}
-    if fallbacks := [each for each in settings.models if each != body["model"]]:
-        body["models"] = fallbacks
-    if settings.provider is not None:
-        body["provider"] = settings.provider
-    if ask.detour.avoid:
-        ignored = (settings.provider or {}).get("ignore") or ()
-        body["provider"] = (settings.provider or {}) | {"ignore": [*dict.fromkeys((*ignored, *ask.detour.avoid))]}
-    return msgspec.json.encode(body | settings.extra)
-
-
-def with_session(body: bytes, session: str) -> Raw:
-    """The same object with its last field, the run's name (at most 256 characters)."""
-    return Raw(body[:-1] + b',"session_id":' + msgspec.json.encode(session[:256]) + b"}")
