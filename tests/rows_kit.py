@@ -87,7 +87,7 @@ def request_of(model: OpenRouter, ask: Ask = ASK, failures: int = 0) -> Request:
 
 async def asked(server: FakeOpenRouter, ask: Ask = ASK, **settings: Any) -> list[ModelEvent]:
     """All that a model makes of the next reply."""
-    model = OpenRouter(settings=server.settings(**{"bill_seconds": 0.0} | settings))
+    model = OpenRouter(settings=server.settings(**settings))
     return [event async for event in model.ask(request_of(model, ask))]
 
 

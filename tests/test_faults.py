@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,7 @@ from outrider.events import RequestFailed
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.testing import FakeOpenRouter, FakeReply, faults
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_waiting")]
 
 
 @tool(effect="read")
@@ -23,13 +22,8 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("outrider.openrouter.client.delay", lambda _: 0.0)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-
-
 async def run(server: FakeOpenRouter) -> Result[str]:
-    return await Agent(tools=[add], settings=server.settings(bill_seconds=0.0), journal=None).run("2 and 3?")
+    return await Agent(tools=[add], settings=server.settings(), journal=None).run("2 and 3?")
 
 
 @pytest.mark.parametrize("name", faults.PASSING)
@@ -64,9 +58,9 @@ async def test_silence_ends_with_the_clients_patience(
     openrouter: FakeOpenRouter, make: Callable[[], FakeReply]
 ) -> None:
     openrouter.add(make(), "Hello.")
-    settings = openrouter.settings(first_byte_seconds=5.0, idle_seconds=0.3, bill_seconds=0.0)
+    settings = openrouter.settings(first_byte_seconds=5.0, idle_seconds=0.3)
     if make is faults.silent:
-        settings = openrouter.settings(first_byte_seconds=0.3, bill_seconds=0.0)
+        settings = openrouter.settings(first_byte_seconds=0.3)
     result = await Agent(settings=settings, journal=None).run("2 and 3?")
     assert result.output == "Hello."
 
@@ -103,7 +97,7 @@ from outrider.testing import faults
 @pytest.mark.parametrize("fault", ["status_503", "cut_off"])
 def test_it_survives(openrouter, only_loopback, fault):
     openrouter.add(faults.PASSING[fault](), "Hello.")
-    agent = Agent(settings=openrouter.settings(bill_seconds=0.0), journal=None)
+    agent = Agent(settings=openrouter.settings(), journal=None)
     assert agent.run_sync("Say hello.").output == "Hello."
     assert len(openrouter.requests) == 2
 """
@@ -117,11 +111,8 @@ def test_the_fixtures_are_found_by_pytest_alone(tmp_path: Path) -> None:
     assert "2 passed" in done.stdout
 
 
-def settings_of(server: FakeOpenRouter, **more: Any) -> tuple[str, str | None, float]:
-    settings = server.settings(**more)
-    return settings.base_url, settings.api_key, settings.bill_seconds
-
-
 async def test_settings_reach_the_server_and_take_more(openrouter: FakeOpenRouter) -> None:
-    assert settings_of(openrouter, bill_seconds=0.0) == (openrouter.base_url, "any-key", 0.0)
-    assert settings_of(openrouter, api_key="mine")[1] == "mine"
+    settings = openrouter.settings(api_key="mine", retries=1)
+    assert (settings.base_url, settings.api_key, settings.retries) == (openrouter.base_url, "mine", 1)
+    assert openrouter.settings().bill_seconds == 0  # there are no bills here
+    assert FakeOpenRouter(bills=True).settings().bill_seconds > 0

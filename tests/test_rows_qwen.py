@@ -10,7 +10,7 @@ from outrider.openrouter.settings import DEFAULT_MODEL
 from outrider.testing import FakeOpenRouter, FakeReply, faults
 from rows_kit import SUM, Case, asked, calls, row, rows, says, seen, summary
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_waiting")]
 
 MENDED = calls(("add", SUM), repaired=True, finish="tool_calls")
 LEAK = '<tool_call>\n{"name": "rm", "arguments": {}}\n</tool_call>'
@@ -20,11 +20,6 @@ LEAK = '<tool_call>\n{"name": "rm", "arguments": {}}\n</tool_call>'
 def add(a: int, b: int) -> int:
     """Add."""
     return a + b
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("outrider.openrouter.client.delay", lambda _: 0.0)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
 
 
 @rows(

@@ -181,10 +181,8 @@ async def test_what_decides(openrouter: FakeOpenRouter, case: Case) -> None:
 
 
 @row("5.2/500")
-async def test_an_internal_error_is_asked_again_a_bounded_number_of_times(
-    openrouter: FakeOpenRouter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("outrider.openrouter.client.delay", lambda _: 0.0)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+@pytest.mark.usefixtures("no_waiting")
+async def test_an_internal_error_is_asked_again_a_bounded_number_of_times(openrouter: FakeOpenRouter) -> None:
     openrouter.add(*[faults.status(500)] * 9)
     result = await Agent(settings=openrouter.settings(retries=2), journal=None).run("Hello?")
     assert result.outcome == "provider"

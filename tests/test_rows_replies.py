@@ -70,7 +70,7 @@ async def test_an_empty_reply_that_costs_nothing_is_not_in_doubt(openrouter: Fak
 @row("5.3/resending-is-safe")
 async def test_the_same_bytes_go_again(openrouter: FakeOpenRouter) -> None:
     openrouter.add(faults.error_in_200(availability={"retryable": True, "retry_after": 0}), "Hello.")
-    result = await Agent(settings=openrouter.settings(bill_seconds=0.0), journal=None).run("Hello?")
+    result = await Agent(settings=openrouter.settings(), journal=None).run("Hello?")
     assert result.output == "Hello."
     first, second = (request.body for request in openrouter.requests)
     assert first == second

@@ -207,7 +207,7 @@ async def test_a_call_waits_for_the_end_of_the_stream(openrouter: FakeOpenRouter
 @row("4/no-way-back")
 async def test_what_was_shown_of_a_reply_that_broke_off_is_void(openrouter: FakeOpenRouter) -> None:
     openrouter.add(faults.error_mid_stream("Good"), "Hello.")
-    agent = Agent(settings=openrouter.settings(bill_seconds=0.0), journal=None)
+    agent = Agent(settings=openrouter.settings(), journal=None)
     shown: dict[int, str] = {}
     async with agent.stream("Hello?") as run:
         async for event in run:
@@ -225,7 +225,7 @@ async def test_what_was_shown_of_a_reply_that_broke_off_is_void(openrouter: Fake
 @row("4/cancellation")
 async def test_leaving_closes_the_connection(openrouter: FakeOpenRouter) -> None:
     openrouter.add(faults.stalled())
-    model = OpenRouter(settings=openrouter.settings(bill_seconds=0.0))
+    model = OpenRouter(settings=openrouter.settings())
     events = model.ask(request_of(model))
     assert isinstance(await anext(events), RequestAccepted)
     await events.aclose()

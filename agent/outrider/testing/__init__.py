@@ -5,7 +5,7 @@ FakeOpenRouter, FakeReply   a real server on loopback that answers, fails and co
 faults                      what goes wrong on the way, each as a FakeReply: ``faults.error_mid_stream()``
 Recorder                    a real model's replies, asked for once and kept in a file
 only_loopback               a context manager; with pytest, the fixture of the same name
-openrouter                  with pytest only: a fixture, a FakeOpenRouter that runs and has nothing to say yet
+openrouter, no_waiting      fixtures of pytest: a FakeOpenRouter that runs and has nothing to say yet; retries at once
 
 A test of what your agent makes of replies:
 

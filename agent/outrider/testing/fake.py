@@ -77,8 +77,13 @@ class FakeOpenRouter:
         return f"http://127.0.0.1:{self._port}/api/v1"
 
     def settings(self, **more: Any) -> Settings:
-        """Settings that reach this server with any key; ``more`` are further fields of theirs."""
+        """Settings that reach this server with any key, and ask for no bills where there are none.
+
+        ``more`` are further fields of Settings, or other values of these.
+        """
         known: dict[str, Any] = {"base_url": self.base_url, "api_key": "any-key"}
+        if self._bills is None:
+            known["bill_seconds"] = 0.0
         return Settings(**known | more)
 
     def add(self, *replies: FakeReply | str) -> None:

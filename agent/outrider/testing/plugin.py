@@ -28,3 +28,15 @@ def openrouter() -> "Generator[FakeOpenRouter]":
 
     with FakeOpenRouter() as server:
         yield server
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed requests are tried again at once, unless the server says after how many seconds."""
+    from outrider.openrouter import client
+
+    def at_once(failures: int) -> float:
+        del failures
+        return 0.0
+
+    monkeypatch.setattr(client, "delay", at_once)
