@@ -16,6 +16,7 @@ from outrider.cli.abilities import Unfit, abilities
 from outrider.openrouter.catalogue import Endpoint, able, endpoints_from, find, models_from
 from outrider.openrouter.lists import DAY, fetch_endpoints, fetch_models, kept_endpoints, kept_models
 from outrider.openrouter.page import Refused
+from outrider.openrouter.routing import Routing
 from outrider.testing.fake import FakeOpenRouter, FakeReply
 
 NAME = "qwen/qwen3-14b"
@@ -261,9 +262,9 @@ def test_what_the_providers_say_counts_more_than_the_list(server: FakeOpenRouter
     put(server, endpoints=[endpoint("a", supported_parameters=SAMPLE), endpoint("b")])
     asyncio.run(fetch_endpoints(settings, NAME))
     assert agent(settings)
-    narrow = Settings(base_url=server.base_url, provider={"ignore": ["b"]})
-    with pytest.raises(SetupError, match=r"no provider of qwen/qwen3-14b as settings\.provider has it takes tools"):
-        agent(narrow)
+    for narrow in ({"ignore": ["b"]}, Routing(ignore=("b",))):
+        with pytest.raises(SetupError, match=r"no provider of qwen/qwen3-14b as settings\.provider has it takes tools"):
+            agent(Settings(base_url=server.base_url, provider=narrow))
     put(server, endpoints=[endpoint("a", supported_parameters=SAMPLE), endpoint("b", supported_parameters=None)])
     asyncio.run(fetch_endpoints(settings, NAME))
     assert agent(settings), "one of them did not say"
