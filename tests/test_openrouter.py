@@ -3,11 +3,13 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -231,9 +233,19 @@ def run_script(server: FakeOpenRouter, environment: dict[str, str]) -> subproces
     )
 
 
+def variables_of_the_sdk() -> dict[str, str]:
+    """Every variable that the installed SDK names, with something in it that would show."""
+    import openai
+
+    sources = Path(openai.__file__).parent.rglob("*.py")
+    names = {name for source in sources for name in re.findall(r"\bOPENAI_[A-Z_]+\b", source.read_text("utf-8"))}
+    assert {"OPENAI_API_KEY", "OPENAI_BASE_URL"} <= names
+    return dict.fromkeys(names, "1") | ENVIRONMENT
+
+
 def test_no_variable_of_openai_changes_a_request_and_loops_end_in_silence() -> None:
     with FakeOpenRouter(["a", "b", "c", "d"]) as server:
-        plain, spied = run_script(server, {}), run_script(server, ENVIRONMENT)
+        plain, spied = run_script(server, {}), run_script(server, variables_of_the_sdk())
         assert (plain.stdout, plain.stderr) == ("Replied\nReplied\n", "")
         assert spied.stdout == plain.stdout
         first, *others = server.requests

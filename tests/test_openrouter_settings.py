@@ -239,6 +239,15 @@ def test_habits_of_ones_own_say_only_what_differs(tmp_path: Path) -> None:
     assert sent("my/model", habits=own, thinking=False)["reasoning"] == {"effort": "none"}
 
 
+def test_the_command_line_has_habits_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from outrider.cli.flags import base_settings
+
+    monkeypatch.setenv("OUTRIDER_HABITS", str(tmp_path / "my.toml"))
+    assert base_settings().habits == str(tmp_path / "my.toml")
+    monkeypatch.setenv("OUTRIDER_HABITS", "")
+    assert base_settings().habits is None
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

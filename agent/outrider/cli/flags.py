@@ -133,8 +133,8 @@ class Flags(Struct, frozen=True, kw_only=True):
 
 def base_settings() -> Settings:
     """The settings of the command line's requests. Raises SetupError when OUTRIDER_BASE_URL is no address."""
-    base_url = os.environ.get("OUTRIDER_BASE_URL")
-    return Settings(base_url=base_url) if base_url else Settings()
+    base_url, habits = os.environ.get("OUTRIDER_BASE_URL"), os.environ.get("OUTRIDER_HABITS") or None
+    return Settings(base_url=base_url, habits=habits) if base_url else Settings(habits=habits)
 
 
 def agent_flags(function: F) -> F:

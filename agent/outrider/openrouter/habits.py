@@ -18,12 +18,12 @@ _KINDS: Kinds = {
     "greedy": (bool, "true or false"),
     "least_tokens": (int, "a number of tokens"),
     "thinks_with_format": (bool, "true or false"),
-    "text_only": (bool, "true or false"),
     "thinking": (dict, "a table of sampling, as in { temperature = 0.6 }"),
     "plain": (dict, "a table of sampling, as in { temperature = 0.7 }"),
 }
-_SAMPLED = ("temperature", "top_p", "top_k", "min_p", "top_a")
-_SAMPLED += ("frequency_penalty", "presence_penalty", "repetition_penalty")
+_SAMPLED = (
+    "temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty", "repetition_penalty",
+)  # fmt: skip
 
 
 class Habits(Struct, frozen=True):
@@ -38,7 +38,6 @@ class Habits(Struct, frozen=True):
     greedy: bool = True
     least_tokens: int = 0
     thinks_with_format: bool = True
-    text_only: bool = False
     thinking: Mapping[str, float] = {}
     plain: Mapping[str, float] = {}
 
