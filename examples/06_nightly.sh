@@ -25,7 +25,8 @@ for text in "$inbox"/*.txt; do
 
     report=$(outrider run "$here/06_nightly.toml" --model "$model" --var text=@"$text" --json --quiet)
     code=$?
-    [ -n "$report" ] || exit "$code" # nothing was begun, and nothing would be for the other texts; it has said why
+    # where nothing was begun, nothing would be for the other texts; it has said why
+    [ "$(of_report 'report["run"]')" != None ] || exit "$code"
     case $code in
     0) # there is an answer of the declared type
         of_report '";".join(str(report["output"][name]) for name in ("vendor", "number", "total", "currency"))' \

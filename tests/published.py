@@ -64,7 +64,7 @@ _USAGE = _like(Usage, **{field.name: field.type for field in fields(Usage)})
 
 def report_schema() -> bytes:
     """The schema of what ``outrider run --json`` writes."""
-    report = _like(Report, outcome=e.Outcome, usage=_USAGE)
+    report = _like(Report, outcome=e.Outcome | Literal["usage"], usage=_USAGE)
     return _schema(report, "outrider run --json", ("Report", "Usage"))
 
 

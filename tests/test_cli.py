@@ -330,3 +330,21 @@ def test_a_resumed_run_is_told_what_the_embedded_model_cannot_do(outrider: Shell
     assert outrider("run", "Hi").code == 5
     nowhere = str(outrider.home / "nowhere")
     assert "the embedded model cannot chat" in outrider("resume", "last", "-m", "local", OUTRIDER_CACHE=nowhere).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcome", "code"),
+    [
+        (("run", "Hi", "--json", "-t", "nothing"), "usage", 2),
+        (("run", "Hi", "--json", "--max-turns", "x"), "usage", 2),
+        (("run", "--json"), "usage", 2),
+        (("resume", "nothing", "--json"), "usage", 2),
+    ],
+)
+def test_json_has_a_report_also_where_no_run_was_begun(
+    outrider: Shell, arguments: tuple[str, ...], outcome: str, code: int
+) -> None:
+    done = outrider(*arguments)
+    assert (done.code, done.json["run"], done.json["outcome"], done.json["exit_code"]) == (code, None, outcome, code)
+    assert done.json["detail"] in done.err
+    assert done.json["hint"]

@@ -67,7 +67,7 @@ def test_a_run_that_can_go_on_is_named_and_the_night_goes_on(place: Path) -> Non
     with FakeOpenRouter([FakeReply(text="no", cost=0.03), ANSWER]) as server:
         done = night(place, server)
     assert done.returncode == 4
-    assert "to go on: outrider resume " in done.stderr
+    assert f"to go on: OUTRIDER_BASE_URL={server.base_url} outrider resume " in done.stderr
     assert table(place) == ["Harbor;7;5.5;EUR"]
 
 

@@ -18,6 +18,7 @@ OpenRouter's chat completions), OUTRIDER_HOME (where runs are kept), OUTRIDER_DE
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -99,8 +100,8 @@ def outrider() -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """The entry point: do what the arguments say and exit."""
     if not sys.stdout:  # closed by the shell, >&-
-        sys.exit(_say("stdout is closed", "To throw the answer away: > /dev/null", 1))
-    code = _main(args)
+        sys.exit(_say("stdout is closed", "To throw the answer away: > /dev/null", 1)[2])
+    code = _main(sys.argv[1:] if args is None else args)
     for stream in {stdout(), sys.stdout}:
         try:
             stream.flush()
@@ -109,7 +110,19 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _main(args: Sequence[str] | None) -> int:
+def _main(args: Sequence[str]) -> int:
+    said = _done(args)
+    if isinstance(said, int):
+        return said
+    return _report(*said) if "--json" in args and {"run", "resume"} & set(args[:2]) else said[2]
+
+
+Said = tuple[str, str, int]
+"""What went wrong before there was a run, what to do about it, and the exit code."""
+
+
+def _done(args: Sequence[str]) -> int | Said:
+    """Do what the arguments say: the exit code, and what has been said on stderr when nothing could be begun."""
     try:
         done: Any = outrider.main(args, prog_name="outrider", standalone_mode=False)
         return done if isinstance(done, int) else 0
@@ -140,7 +153,7 @@ def _usage(error: click.ClickException) -> str:
     return f"{quoted}Write: {command} {pieces} (what there is: {command} --help)"
 
 
-def _explain(error: OutriderError) -> int:
+def _explain(error: OutriderError) -> Said:
     if os.environ.get(DEBUG):
         import traceback
 
@@ -148,8 +161,18 @@ def _explain(error: OutriderError) -> int:
     return _say(error.message, error.hint, 2 if isinstance(error, SetupError | RunNotFound) else 1)
 
 
-def _say(message: str, hint: str, code: int) -> int:
+def _say(message: str, hint: str, code: int) -> Said:
     click.echo(f"outrider: {message}", err=True)
     if hint:
         click.echo(f"  {hint}", err=True)
+    return message, hint, code
+
+
+def _report(message: str, hint: str, code: int) -> int:
+    """The report of a run that there was not, for programs that read one."""
+    from outrider.cli.live import no_run
+    from outrider.cli.text import out_json
+
+    with suppress(OutriderError):  # nobody reads it
+        out_json(no_run(message, hint, code))
     return code

@@ -20,6 +20,7 @@ from outrider.agent import Agent
 from outrider.cli.flags import Flags, resume_command
 from outrider.cli.text import coloured, flush, note, out, out_json, stdout, tell
 from outrider.errors import OutriderError
+from outrider.messages import Usage
 from outrider.observe.line import Line, tone_of, toned
 from outrider.observe.screen import Screen
 from outrider.observe.terminal import how_to_answer, lines
@@ -43,15 +44,17 @@ class Report(Struct, frozen=True, kw_only=True):
     ``partial`` is what there is of an answer where there is no ``output``. ``cost`` is what was billed, in dollars:
     null when something can have been billed and no bill has come. Not in it are ``requests_in_doubt`` (sent, and
     never answered) and the replies that came ``unpriced``. ``tool_failures`` counts calls whose result is an error.
+    ``hint`` says what to do. Where no run was begun ``run`` is null, and the outcome "usage" for exit code 2.
     """
 
     schema: int = 1
-    run: str
+    run: str | None
     outcome: str
     exit_code: int
     output: Any
     partial: Any
     detail: str
+    hint: str
     usage: dict[str, Any]
     cost: Decimal | None
     turns: int
@@ -292,6 +295,7 @@ def _report(result: Result[Any], resume: str | None) -> Report:
         output=accepted(state) if answered else None,
         partial=None if answered else result.partial,
         detail=result.detail,
+        hint=state.hint,
         usage=msgspec.structs.asdict(result.usage),
         cost=result.cost,
         turns=result.turns,
@@ -303,4 +307,28 @@ def _report(result: Result[Any], resume: str | None) -> Report:
         seconds=round(result.seconds, 3),
         model=state.model,
         resume=resume,
+    )
+
+
+def no_run(detail: str, hint: str, code: int) -> Report:
+    """The report where no run was begun."""
+    return Report(
+        run=None,
+        outcome={2: "usage", 130: "interrupted"}.get(code, "error"),
+        exit_code=code,
+        output=None,
+        partial=None,
+        detail=detail,
+        hint=hint,
+        usage=msgspec.structs.asdict(Usage()),
+        cost=Decimal(0),
+        turns=0,
+        requests=0,
+        requests_in_doubt=0,
+        unpriced=0,
+        tool_calls=0,
+        tool_failures=0,
+        seconds=0.0,
+        model="",
+        resume=None,
     )

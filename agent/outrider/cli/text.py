@@ -94,9 +94,12 @@ def tell(*lines: Line) -> None:
         note(row)
 
 
-def fitted(lines: Iterable[Line], stream: TextIO) -> Iterator[str]:
-    """Lines as they go to a stream: fitted to the width of a terminal, coloured where it takes that; else as they are."""
-    if not stream.isatty() or not _is_utf(stream):
+def fitted(lines: Iterable[Line], stream: TextIO | None) -> Iterator[str]:
+    """Lines as they go to a stream: fitted to a terminal's width, coloured where it takes that; else as they are.
+
+    Without a stream, which the shell may have closed, they go nowhere.
+    """
+    if not stream or not stream.isatty() or not _is_utf(stream):
         yield from (line.text for line in lines)
         return
     from outrider.observe.paint import rows, width_of
