@@ -11,7 +11,7 @@ class Tags:
     """
 
     def __init__(self) -> None:
-        self._held = ""
+        self._held: str = ""
         self._inside = False
         self._blocks = 0
         self.over = False
