@@ -153,7 +153,7 @@ async def test_only_the_word_default_means_the_default(tmp_path: Path, monkeypat
 # ------------------------------------------------------------------------------------------------ the run
 
 
-@pytest.mark.parametrize("task", ["", " \n", None, 3, ["go"], b"go"])
+@pytest.mark.parametrize("task", ["", " \n", None, 3, [], [3], b"go"])
 async def test_a_task_that_says_nothing_is_refused(task: Any, tmp_path: Path) -> None:
     agent = Agent(ScriptedModel(["done"]), journal=tmp_path)
     for begin in (agent.run_sync, agent.preview):

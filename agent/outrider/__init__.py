@@ -6,6 +6,7 @@ A map of the house, low to high:
     events, state           what happens in a run, and what is owed now
     calls, fold             a call on its way to its result; what each event changes in the state
     commands, inbox         what others may ask of a run, and how that becomes events
+    parts                   what a task may hold: texts, images, files
     schema, tool, toolbox   functions -> tools -> the results of calls
     output                  the declared type of the answer, and whether a reply is one
     limits, policy          where a run ends, which calls run

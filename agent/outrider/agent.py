@@ -19,9 +19,10 @@ from outrider.masking import Masking
 from outrider.messages import Limits, UserMessage, printable, to_wire
 from outrider.model import Ask, Composer, Model
 from outrider.opening import (
+    carried,
     changed,
     check_deps,
-    check_task,
+    check_history,
     check_text,
     first_messages,
     name_of,
@@ -30,6 +31,7 @@ from outrider.opening import (
 )
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings
 from outrider.output import OutputType
+from outrider.parts import Said, Task, inputs, read_task
 from outrider.policy import Policy, default_policy, policy_name
 from outrider.preview import Preview, preview_of
 from outrider.result import Result
@@ -147,9 +149,10 @@ class Agent(Generic[Deps, Out]):
 
     # ------------------------------------------------------------------------------------------ running
 
-    async def run(self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Result[Out]:
+    async def run(self, task: Task, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Result[Out]:
         """Run a task to its end and return how it ended, whatever that is.
 
+        ``task`` is a text, or a list of texts, images and files (``outrider.parts``), which are read now.
         ``history`` is an earlier result whose conversation this task continues. Raises SetupError and
         JournalError before the run has started, nothing after that. Cancelling stops the run; it can be
         resumed.
@@ -157,7 +160,7 @@ class Agent(Generic[Deps, Out]):
         async with await self._begin(task, deps, history, live=False) as run:
             return await run.result()
 
-    def run_sync(self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Result[Out]:
+    def run_sync(self, task: Task, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Result[Out]:
         """Like ``run``, for scripts and notebooks: the work is done on a background event loop.
 
         Ctrl-C stops the run cleanly and gives a result with the outcome "interrupted".
@@ -166,7 +169,7 @@ class Agent(Generic[Deps, Out]):
 
     @asynccontextmanager
     async def stream(
-        self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None
+        self, task: Task, *, deps: Deps | None = None, history: Result[Any] | None = None
     ) -> AsyncGenerator[Run[Out]]:
         """A run to watch: ``async with agent.stream(task) as run: async for event in run: ...``.
 
@@ -201,10 +204,11 @@ class Agent(Generic[Deps, Out]):
         async with await self._again(run, deps, limits, say, live=True) as going:
             yield going
 
-    def preview(self, task: str, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Preview:
+    def preview(self, task: Task, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Preview:
         """The exact first request of such a run, and what it can cost at most. Nothing is sent and nothing recorded."""
-        check_task(task, history)
-        started, _ = self._masking.event(self._started("preview", task, deps, history))
+        check_history(history)
+        started, _ = self._masking.event(self._started("preview", read_task(task), deps, history))
+        check_able(self.model, self.tools, inputs(started.messages))
         state = State.fold([e.Entry(1, 0.0, started)])
         tools = self._toolbox(deps).offered(state)
         phase = self._output.phase(state, tools is not None)
@@ -284,21 +288,23 @@ class Agent(Generic[Deps, Out]):
 
     # -------------------------------------------------------------------------------------------- inside
 
-    async def _begin(self, task: str, deps: Deps | None, history: Result[Any] | None, live: bool) -> Run[Out]:
-        check_task(task, history)
+    async def _begin(self, task: Task, deps: Deps | None, history: Result[Any] | None, live: bool) -> Run[Out]:
+        check_history(history)
+        said = read_task(task) if isinstance(task, str) else await asyncio.to_thread(read_task, task)
         run_id = new_run_id()
-        started = self._started(run_id, task, deps, history)
+        started = self._started(run_id, said, deps, history)
+        check_able(self.model, self.tools, inputs(started.messages))
         log = await self.journal.create(run_id)
         return await self._go(State(run=run_id), log, [started], deps, live)
 
-    def _started(self, run_id: str, task: str, deps: Deps | None, history: Result[Any] | None) -> e.RunStarted:
+    def _started(self, run_id: str, task: Said, deps: Deps | None, history: Result[Any] | None) -> e.RunStarted:
         check_deps(deps, self._deps_type)
         return e.RunStarted(
             run_id,
-            printable(task),
+            task.short,
             self.name,
             self.model.name,
-            first_messages(self._system(deps), task, history),
+            first_messages(self._system(deps), task.content, history),
             self.limits,
             {tool.name: tool.digest for tool in self.tools},
             self._output.name,
@@ -331,7 +337,7 @@ class Agent(Generic[Deps, Out]):
                 "Upgrade Outrider to resume it.",
             )
         if state.outcome != "finished" or say or mail:
-            now, _ = self._masking.event(self._started(state.run, state.task, deps, None))
+            now, _ = self._masking.event(self._started(state.run, Said("", state.task), deps, None))
             events.append(e.RunResumed("api", limits or state.limits, changed(state, now), own_version(), now.model))
         if say:
             events.append(e.MessageAdded(to_wire(UserMessage(printable(say))), "user"))
@@ -343,7 +349,7 @@ class Agent(Generic[Deps, Out]):
         try:
             if events:  # a missing key or missing weights are said before anything is on record
                 await self.model.ready()
-                check_able(self.model, self.tools)
+                check_able(self.model, self.tools, carried(state, events))
             for event in events:
                 await run.record(event)
         except BaseException:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from outrider.messages import AssistantMessage, SystemMessage, ToolMessage, UserMessage, from_wire, thoughts
+from outrider.parts import short
 from outrider.state import State
 from outrider.telling import clean, figures, pretty
 
@@ -69,7 +70,7 @@ def _said(wire: Raw) -> Iterator[tuple[str, str]]:
         case SystemMessage(content=text):
             yield "instructions", text
         case UserMessage(content=text):
-            yield "user", text if isinstance(text, str) else msgspec.json.encode(text).decode()
+            yield "user", short(text)
         case ToolMessage(content=text):
             yield "result", text
         case AssistantMessage() as message:

@@ -68,13 +68,23 @@ def tools_from(tools: Sequence[Tool[..., Any] | Callable[..., Any]]) -> tuple[To
     return made
 
 
-def check_able(model: Model, tools: Sequence[Tool[..., Any]]) -> None:
-    """Raises SetupError when the catalogue on this machine knows that the model cannot do with these tools."""
+def check_able(model: Model, tools: Sequence[Tool[..., Any]], inputs: frozenset[str] = frozenset()) -> None:
+    """Raises SetupError when it is known here that the model cannot do with these tools, or takes no such ``inputs``.
+
+    A model may say itself what it takes: its ``inputs``, as in ("text", "image").
+    """
+    taken: Sequence[str] | None = getattr(model, "inputs", None)
+    if taken is not None and (wrong := sorted(inputs.difference(taken))):
+        raise SetupError(
+            f"{model.name} takes {' and '.join(taken)} only, and the conversation holds: {', '.join(wrong)}",
+            "Give it words, or choose another model; outrider models lists those on OpenRouter.",
+        )
     settings = getattr(model, "options", None)
     if isinstance(settings, Settings):
-        from outrider.openrouter.fit import check_model
+        from outrider.openrouter.fit import check_inputs, check_model
 
         check_model(model.name, settings, bool(tools))
+        check_inputs(model.name, settings, inputs)
 
 
 def journal_from(journal: object) -> Journal | Path | Literal["default"] | None:

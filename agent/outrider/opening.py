@@ -1,6 +1,7 @@
 """How a run opens: its name, its first messages and, when it is resumed, what is no longer as it was."""
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -9,6 +10,7 @@ from msgspec import Raw
 from outrider import events as e
 from outrider.errors import SetupError
 from outrider.messages import SystemMessage, UserMessage, from_wire, printable, to_wire, without_reasoning
+from outrider.parts import Content, inputs
 from outrider.result import Result
 from outrider.state import State
 
@@ -43,11 +45,8 @@ def check_deps(deps: object, wanted: Any) -> None:
         raise SetupError(f"no deps were given, and deps_type is {name}", f"Give them to the run: deps={name}(...).")
 
 
-def check_task(task: object, history: object) -> None:
-    """Raises SetupError for a task that says nothing, and for a history that is no result."""
-    check_text("the task", task)
-    if not str(task).strip():
-        raise SetupError("the task is empty", "Say what is to be done.")
+def check_history(history: object) -> None:
+    """Raises SetupError for a history that is no result."""
     if history is not None and not isinstance(history, Result):
         raise SetupError(
             f"history is a {type(history).__name__}, not a result",
@@ -64,14 +63,20 @@ def name_of(run: "str | Result[Any]") -> str:
     return name
 
 
-def first_messages(system: str, task: str, history: Result[Any] | None) -> tuple[Raw, ...]:
+def first_messages(system: str, task: Content, history: Result[Any] | None) -> tuple[Raw, ...]:
     """Instructions, the conversation of an earlier run, and the task.
 
     Raises SetupError when the earlier run has calls without results.
     """
     first = [to_wire(SystemMessage(printable(system)))] if system else []
     earlier = _earlier(history) if history else []
-    return (*first, *earlier, to_wire(UserMessage(printable(task))))
+    return (*first, *earlier, to_wire(UserMessage(task)))
+
+
+def carried(state: State, events: Sequence[e.Durable]) -> frozenset[str]:
+    """What the requests to come hold besides text: "image", "file"."""
+    first = (message for event in events if isinstance(event, e.RunStarted) for message in event.messages)
+    return inputs((*state.messages, *first))
 
 
 def _earlier(history: Result[Any]) -> list[Raw]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from outrider import Agent, Context, Limits, Result, Run, Settings, tool
+from outrider.parts import File, Image, Text
 
 
 class Forecast(BaseModel):
@@ -99,6 +100,18 @@ async def every_way_of_running(agent: Agent[None, Forecast], earlier: Result[str
         assert_type(await run.result(), Result[Forecast])
     async with agent.stream_resume("run") as again:
         assert_type((await again.result()).output, Forecast)
+
+
+async def tasks(agent: Agent[None, Forecast], pictures: list[Image]) -> None:
+    assert_type(agent.run_sync(["What is on it?", Image("photo.png")]), Result[Forecast])
+    assert_type(
+        await agent.run([Text("Read it.", cache="1h"), File(Path("a.pdf")), File(b"", name="b")]), Result[Forecast]
+    )
+    agent.preview(pictures)
+    agent.preview(["all", "texts"])
+    agent.preview([3])  # pyright: ignore[reportArgumentType]
+    agent.preview(Image("photo.png"))  # pyright: ignore[reportArgumentType]
+    Image("photo.png", detail="hgh")  # pyright: ignore[reportArgumentType]
 
 
 def what_may_be_given() -> None:

@@ -13,6 +13,7 @@ from outrider.cli.text import note, out, stdout_for_answers, to_people
 from outrider.cli.words import is_task_file, task_file, words_given
 from outrider.messages import Limits
 from outrider.openrouter.settings import DEFAULT_MODEL
+from outrider.parts import File, Image, Task
 from outrider.telling import dollars
 
 
@@ -20,6 +21,8 @@ from outrider.telling import dollars
 @click.argument("task", required=False)
 @click.option("--prompt", metavar="FILE", help="A prompt file: the task, or what TASK is put into, with slots.")
 @click.option("--var", multiple=True, metavar="NAME=TEXT", help="What stands in a slot; NAME=@FILE: a file's text.")
+@click.option("--image", multiple=True, metavar="FILE", help="An image to look at, or its address; may be repeated.")
+@click.option("--file", "attached", multiple=True, metavar="FILE", help="A file to read, such as a PDF; likewise.")
 @click.option("--instructions", default="", metavar="TEXT", help="What the model is told first.")
 @click.option("--name", default="", help="The agent's name, in the record (agent).")
 @click.option("--dry-run", is_flag=True, help="Print the exact request; send and record nothing.")
@@ -29,6 +32,8 @@ def command(
     task: str | None,
     prompt: str | None,
     var: tuple[str, ...],
+    image: tuple[str, ...],
+    attached: tuple[str, ...],
     instructions: str,
     name: str,
     dry_run: bool,
@@ -40,6 +45,7 @@ def command(
       outrider run "What is 23 * 19?" --tool calculator
       outrider run - --output app:Invoice --max-dollars 0.05 < invoice.txt
       outrider run --prompt ask.md --var day=Monday
+      outrider run "What is on it?" --image photo.jpg
       outrider run nightly.toml
     """
     file = task_file(task) if task and is_task_file(task) else None
@@ -47,15 +53,17 @@ def command(
     words = words_given(None if file else task, prompt, var, instructions, file)
     model = flags.model_or(os.environ.get("OUTRIDER_MODEL") or DEFAULT_MODEL)
     name = name or (file and file.name) or "agent"
+    parts = [*map(Image, image), *map(File, attached)]
+    whole = [words.task, *parts] if parts else words.task
     watch = Watch(flags)
     agent = flags.agent(model, name, words.instructions, flags.limits(Limits()), [watch])
     if dry_run:
-        return _preview(agent, words.task, flags)
+        return _preview(agent, whole, flags)
     note_beyond(model, len(agent.tools), flags)
-    return conclude(drive(agent, lambda: agent.stream(words.task), watch), flags)
+    return conclude(drive(agent, lambda: agent.stream(whole), watch), flags)
 
 
-def _preview(agent: Agent[None, Any], task: str, flags: Flags) -> int:
+def _preview(agent: Agent[None, Any], task: Task, flags: Flags) -> int:
     preview = agent.preview(task)
     out(msgspec.json.format(preview.body, indent=2) if to_people() else preview.body)
     if not flags.quiet:

@@ -33,6 +33,9 @@ class LocalModel:
     get equal replies; a reply costs 0.
     """
 
+    inputs = ("text",)
+    """What it takes: no images and no files."""
+
     def __init__(self, spec: str = EMBEDDED) -> None:
         self._name = spec
         self._outline = OpenRouter(spec, _settings())

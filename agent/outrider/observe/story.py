@@ -12,6 +12,7 @@ from outrider import events as e
 from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessage, from_wire, thoughts
 from outrider.observe.line import Line, Tone, tone_of, toned
 from outrider.observe.terminal import Lines, call_name, result_text, told
+from outrider.parts import short
 from outrider.state import State
 from outrider.telling import ending, figures, pretty, typed
 
@@ -67,8 +68,7 @@ def _message_added(event: e.MessageAdded, entry: e.Entry, before: State) -> Line
     yield ""
     yield from told(entry, before)
     message = from_wire(event.wire)
-    content = message.content if isinstance(message, UserMessage) else None
-    yield block(content if isinstance(content, str) else pretty(event.wire))
+    yield block(short(message.content) if isinstance(message, UserMessage) else pretty(event.wire))
 
 
 def _request_sent(event: e.RequestSent, entry: e.Entry, before: State) -> Lines:

@@ -11,6 +11,7 @@ from outrider.openrouter.catalogue import Endpoint, longest_asked, open_to
 from outrider.openrouter.fit import ago
 from outrider.openrouter.lists import kept_endpoints
 from outrider.openrouter.settings import Settings
+from outrider.parts import FILE_MARK, IMAGE_MARK
 
 _FREE = frozenset(("response-healing", "context-compression", "moderation"))
 """Plugins without a price of their own."""
@@ -26,11 +27,12 @@ class Estimate(Struct, frozen=True):
 def most(body: bytes, settings: Settings) -> Estimate:
     """What a request with this body costs at most, by the prices that are kept.
 
-    Each byte counts as a token, the answer is as long as it may be, and the dearest of the providers that may serve it
-    does, of the dearest of its models.
+    Each byte counts as a token, images as all that fits, the answer is as long as it may be, and the dearest of the
+    providers that may serve it does, of the dearest of its models.
     """
     request: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
-    if extra := _beside(request):
+    images = body.count(IMAGE_MARK)
+    if extra := "reading a file" if FILE_MARK in body else _beside(request):
         return Estimate(None, f"what {extra} adds is not listed")
     dearest, basis = Decimal(0), ""
     for model in dict.fromkeys((request.get("model"), *(request.get("models") or ()))):
@@ -38,7 +40,7 @@ def most(body: bytes, settings: Settings) -> Estimate:
         if kept is None:
             return Estimate(None, f"the prices of {model} are not here; outrider models {model} fetches them")
         for endpoint in open_to(kept.rows, request) or kept.rows:
-            price = _price(endpoint, request, len(body))
+            price = _price(endpoint, request, len(body), images)
             name = endpoint.tag or endpoint.provider or "a provider"
             if price is None:
                 return Estimate(None, f"{name} does not say what {model} costs, or how long an answer may be")
@@ -47,15 +49,18 @@ def most(body: bytes, settings: Settings) -> Estimate:
     return Estimate(dearest, basis) if basis else Estimate(None, "no provider is listed")
 
 
-def _price(endpoint: Endpoint, request: Mapping[str, Any], size: int) -> Decimal | None:
+def _price(endpoint: Endpoint, request: Mapping[str, Any], size: int, images: int) -> Decimal | None:
     prices = endpoint.price
     answer = longest_asked(request)
     longest = endpoint.longest or endpoint.context
     answer = longest if answer is None else min(answer, longest or answer)
     if prices.prompt_most is None or prices.completion_most is None or answer is None:
         return None
-    prompt = min(size, endpoint.context or size)
-    return prompt * prices.prompt_most + answer * prices.completion_most + (prices.request or 0)
+    if images and endpoint.context is None:
+        return None
+    prompt = endpoint.context if images and endpoint.context else min(size, endpoint.context or size)
+    beside = (prices.request or 0) + images * (prices.image or 0)
+    return prompt * prices.prompt_most + answer * prices.completion_most + beside
 
 
 def _beside(request: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from outrider.errors import SetupError, did_you_mean
 from outrider.openrouter.catalogue import MILLION, Endpoint, ModelCard, find, instead, is_plain, open_to
+from outrider.openrouter.habits import habits_of
 from outrider.openrouter.lists import DAY, kept_endpoints, kept_models
 from outrider.openrouter.routing import preferences
 from outrider.openrouter.settings import Settings, is_openrouter
@@ -23,6 +24,26 @@ def check_model(name: str, settings: Settings, tools: bool) -> None:
         if tools and takes_tools(each, settings) is False:
             where = " as settings.provider has it" if settings.provider else ""
             raise SetupError(f"no provider of {each}{where} takes tools", _hint(each, settings, tools))
+
+
+def check_inputs(name: str, settings: Settings, inputs: frozenset[str]) -> None:
+    """Raises SetupError when a model or a fallback is known to take no images, and some are to be sent.
+
+    Files are none of this: OpenRouter reads them to models that cannot.
+    """
+    for each in dict.fromkeys((name, *settings.models)) if "image" in inputs else ():
+        if _takes_images(each, settings) is False:
+            hint = _hint(each, settings, needs="image")
+            raise SetupError(f"{each} takes no images, and the conversation holds some", hint)
+
+
+def _takes_images(name: str, settings: Settings) -> bool | None:
+    """Whether a model takes images; the catalogue knows better than the habits, and None is for what neither knows."""
+    models = kept_models(settings) if settings.catalogue is not False else None
+    card = find(models.rows, name) if models and models.age < TOO_OLD else None
+    if card and card.inputs is not None:
+        return "image" in card.inputs
+    return False if habits_of(name, settings.habits).text_only else None
 
 
 def takes_tools(name: str, settings: Settings) -> bool | None:
@@ -48,9 +69,10 @@ def _check_listed(name: str, settings: Settings) -> None:
     raise SetupError(f"{told} (fetched {ago(models.age)})", f"{near} {_NEWER}" if near else _hint(name, settings))
 
 
-def _hint(name: str, settings: Settings, tools: bool = False) -> str:
+def _hint(name: str, settings: Settings, tools: bool = False, needs: str = "text") -> str:
     models = kept_models(settings)
-    fit = instead(models.rows, name, tools) if models else ()
+    able = [card for card in models.rows if needs == "text" or needs in (card.inputs or ())] if models else []
+    fit = instead(able, name, tools)
     if not fit:
         return f"Choose another: outrider models. {_NEWER}"
     return f"These would do: {', '.join(f'{card.name} ({prices(card)})' for card in fit)}. {_NEWER}"

@@ -18,6 +18,7 @@ _KINDS: Kinds = {
     "greedy": (bool, "true or false"),
     "least_tokens": (int, "a number of tokens"),
     "thinks_with_format": (bool, "true or false"),
+    "text_only": (bool, "true or false"),
     "thinking": (dict, "a table of sampling, as in { temperature = 0.6 }"),
     "plain": (dict, "a table of sampling, as in { temperature = 0.7 }"),
 }
@@ -31,13 +32,15 @@ class Habits(Struct, frozen=True):
 
     ``switch`` is the field of ``reasoning`` that turns thinking on and off; ``greedy`` whether it can think at
     temperature 0; ``least_tokens`` what an answer needs with thinking; ``thinks_with_format`` whether it can think
-    where a response_format is sent. ``thinking`` and ``plain`` are sampling: with thinking, and without.
+    where a response_format is sent; ``text_only`` whether it takes no images. ``thinking`` and
+    ``plain`` are sampling: with thinking, and without.
     """
 
     switch: Literal["enabled", "effort"] = "enabled"
     greedy: bool = True
     least_tokens: int = 0
     thinks_with_format: bool = True
+    text_only: bool = False
     thinking: Mapping[str, float] = {}
     plain: Mapping[str, float] = {}
 
