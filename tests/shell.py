@@ -133,7 +133,7 @@ Say = Callable[..., tuple[int, str, str]]
 
 def say_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
     """The command line in a folder of its own, for what needs no process of its own."""
-    for name in ("OUTRIDER_MODEL", "OUTRIDER_BASE_URL", "OUTRIDER_DEBUG"):
+    for name in ("OUTRIDER_MODEL", "OUTRIDER_BASE_URL", "OUTRIDER_HABITS", "OUTRIDER_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OUTRIDER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OPENROUTER_API_KEY", "key-for-tests")

@@ -316,13 +316,22 @@ def test_the_command_to_go_on_works_from_any_folder(outrider: Shell) -> None:
 def test_paths_in_it_are_whole_where_it_may_be_typed_elsewhere(
     flags: Flags, here: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("OUTRIDER_BASE_URL", raising=False)
-    monkeypatch.delenv("OUTRIDER_HOME", raising=False)
+    for name in ("OUTRIDER_BASE_URL", "OUTRIDER_HABITS", "OUTRIDER_HOME"):
+        monkeypatch.delenv(name, raising=False)
     assert resume_command("7f3k", flags) == f"outrider resume 7f3k {here}"
     monkeypatch.setenv("OUTRIDER_HOME", "/kept")
     for relative in ("inbox", "m.gguf", "a.json"):
         here = here.replace(relative, f"{os.getcwd()}/{relative}")
     assert resume_command("7f3k", flags) == f"OUTRIDER_HOME=/kept outrider resume 7f3k {here}"
+
+
+def test_the_command_to_go_on_has_the_same_habits(outrider: Shell) -> None:
+    (outrider.work / "my.toml").write_text('["qwen/*"]\nthinking = { top_k = 40 }\n')
+    outrider.server.add(weather_call(), "Warm.")
+    done = outrider("run", "How warm?", "-t", "app:weather", "--max-turns", "1", OUTRIDER_HABITS="my.toml")
+    assert f" OUTRIDER_HABITS={outrider.work}/my.toml outrider resume " in done.err
+    assert "OUTRIDER_HABITS" not in done.err.splitlines()[-1], "what only reads needs none"
+    assert "OUTRIDER_HABITS" in outrider("--help").out
 
 
 def test_a_resumed_run_is_told_what_the_embedded_model_cannot_do(outrider: Shell) -> None:

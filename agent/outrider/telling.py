@@ -93,13 +93,19 @@ def pretty(value: Any) -> str:
 def typed(verb: str, *words: str) -> str:
     """The command ``outrider VERB ...`` for a shell that knows nothing of this process's variables, as after cron.
 
-    In front of it stands where the runs are kept, and to what server their requests go, where that was set.
+    In front of it stands where the runs are kept, and where requests are sent, to what server and by what habits,
+    as far as that was set.
     """
-    home, server = (os.environ.get(name, "") for name in ("OUTRIDER_HOME", "OUTRIDER_BASE_URL"))
-    front = [f"OUTRIDER_HOME={shlex.quote(os.path.abspath(os.path.expanduser(home)))}"] if home else []
-    if server and verb == "resume":  # else its key would be sent to another one
-        front.append(f"OUTRIDER_BASE_URL={shlex.quote(server)}")
-    return " ".join([*front, shlex.join(["outrider", verb, *words])])
+    front = {"OUTRIDER_HOME": _whole(os.environ.get("OUTRIDER_HOME", ""))}
+    if verb == "resume":
+        front["OUTRIDER_BASE_URL"] = os.environ.get("OUTRIDER_BASE_URL", "")  # else its key would go to another one
+        front["OUTRIDER_HABITS"] = _whole(os.environ.get("OUTRIDER_HABITS", ""))
+    said = [f"{name}={shlex.quote(value)}" for name, value in front.items() if value]
+    return " ".join([*said, shlex.join(["outrider", verb, *words])])
+
+
+def _whole(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path)) if path else ""
 
 
 _HARMLESS = "\n\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
