@@ -334,6 +334,13 @@ def test_the_command_to_go_on_has_the_same_habits(outrider: Shell) -> None:
     assert "OUTRIDER_HABITS" in outrider("--help").out
 
 
+def test_the_help_says_which_limits_hold_where_none_is_given(outrider: Shell) -> None:
+    begun = " ".join(outrider("run", "--help").out.split())
+    assert re.findall(r"Default: (\w+)\.", begun) == ["25", "none", "none", "600", "1"]
+    resumed = " ".join(outrider("resume", "--help").out.split())
+    assert resumed.count("Default: as on record.") == 5
+
+
 def test_a_resumed_run_is_told_what_the_embedded_model_cannot_do(outrider: Shell) -> None:
     outrider.server.add(FakeReply(status=400, error="no such thing"))
     assert outrider("run", "Hi").code == 5

@@ -55,7 +55,7 @@ async def test_a_pause_is_one_code_path_whoever_asks(journal: SQLiteJournal, nam
     assert result.detail == f"it waits for consent to {name} ({result.run}:1:0)"
     with pytest.raises(PausedOutcome, match="waits for consent") as caught:
         _ = result.output
-    assert f"outrider approve {result.run}" in caught.value.hint
+    assert f"agent.approve, deny or settle, then agent.resume({result.run!r})" in caught.value.hint
     again = await agent.resume(result.run)
     assert (again.outcome, len(model.requests)) == ("paused", 1), "nobody has answered yet"
 

@@ -96,7 +96,7 @@ async def test_consumer_leaves_after_the_first_delta_run_is_paused_and_connectio
     assert result.detail == "it was stopped because its reader left, and can be resumed"
     with pytest.raises(NoOutput) as caught:
         _ = result.output
-    assert caught.value.hint == f"Go on: outrider resume {run.id}", "nobody has to answer anything"
+    assert caught.value.hint == f"Go on: agent.resume({run.id!r})", "nobody has to answer anything"
     assert result.state.requests_in_doubt == 1
     entries = await journal.read(run.id)
     assert entries[-1].event == e.RunPaused("left")

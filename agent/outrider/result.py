@@ -18,13 +18,14 @@ Out = TypeVar("Out")
 _HINTS = {
     "error": "The traceback is in the record: {show}",
     "rejected": "See what the model answered: {show}",
-    "limit": "Go on with more: {resume}, or agent.resume(run, limits=...)",
-    "provider": "When the cause is mended: {resume}",
-    "paused": "Answer with {approve}, then {resume}",
+    "limit": "Go on with more: agent.resume({run!r}, limits=...)",
+    "provider": "When the cause is mended: agent.resume({run!r})",
+    "paused": "Answer with agent.approve, deny or settle, then agent.resume({run!r})",
     "refused": "See what was said: {show}",
-    "truncated": "Raise max_tokens, or ask for less; then {resume}",
-    "interrupted": "Go on: {resume}",
+    "truncated": "Raise max_tokens, or ask for less; then agent.resume({run!r})",
+    "interrupted": "Go on: agent.resume({run!r})",
 }
+"""What to do, in Python, where a result is looked at; the command line says it in its own words."""
 
 _UNKEPT = "With journal=None nothing is kept: run it again, or with a journal, to be able to show and resume it."
 
@@ -81,8 +82,7 @@ class Result(Generic[Out]):
 
     def _hint(self) -> str:
         way = "interrupted" if self._state.paused in ("stopped", "left") else self.outcome
-        commands = {verb: typed(verb, self.run) for verb in ("show", "resume", "approve")}
-        hint = _HINTS[way].format(**commands) if self.kept else _UNKEPT
+        hint = _HINTS[way].format(run=self.run, show=typed("show", self.run)) if self.kept else _UNKEPT
         if isinstance(self.problem, OutriderError) and self.problem.hint:
             return self.problem.hint
         return f"{self._state.hint} {hint}" if self._state.hint else hint

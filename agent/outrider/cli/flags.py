@@ -138,8 +138,23 @@ def base_settings() -> Settings:
 
 
 def agent_flags(function: F) -> F:
-    """Add the shared options to a verb."""
-    for option in reversed(_OPTIONS):
+    """Add the shared options to a verb that begins a run."""
+    return _with_options(function, Limits())
+
+
+def resumed_flags(function: F) -> F:
+    """Add them to a verb that goes on with one: limits that are not given are those on record."""
+    return _with_options(function, None)
+
+
+def _with_options(function: F, limits: Limits | None) -> F:
+    for option in reversed(_OUTPUT):
+        function = option(function)
+    for name, (kind, what) in reversed(_LIMITS.items()):
+        otherwise = "as on record" if limits is None else _written(getattr(limits, name))
+        flag = f"--max-{name.replace('_', '-')}"
+        function = click.option(flag, type=Number(kind), help=f"{what}. Default: {otherwise}.")(function)
+    for option in reversed(_AGENT):
         function = option(function)
     return function
 
@@ -200,7 +215,9 @@ def _more(state: State) -> dict[str, int | Decimal]:
 def _written(limit: float | Decimal | None) -> str:
     if limit is None:
         return NO_LIMIT
-    return f"{limit.normalize():f}" if isinstance(limit, Decimal) else str(limit)
+    if isinstance(limit, Decimal):
+        return f"{limit.normalize():f}"
+    return str(int(limit) if isinstance(limit, float) and limit.is_integer() else limit)
 
 
 class ToolOption(click.Option):
@@ -213,7 +230,14 @@ class ToolOption(click.Option):
         return super().get_help_record(ctx)
 
 
-_OPTIONS = (
+_LIMITS: dict[str, tuple[type[int] | type[float] | type[Decimal], str]] = {
+    "turns": (int, "Replies of the model"),
+    "tool_calls": (int, "Tool calls"),
+    "tokens": (int, "Tokens of the whole run"),
+    "seconds": (float, "Active time in seconds"),
+    "dollars": (Decimal, "The bill in US dollars"),
+}
+_AGENT = (
     click.option("-m", "--model", help="A model on OpenRouter, local, or local:PATH.gguf."),
     click.option("-t", "--tool", cls=ToolOption, multiple=True, metavar="NAME"),
     click.option(
@@ -226,11 +250,8 @@ _OPTIONS = (
         type=click.Choice(["never", "writes", "always"]),
         help="Which calls wait for consent: none, those that write or send, or all. Default: as the tools say.",
     ),
-    click.option("--max-turns", type=Number(int), help="Replies of the model. Default: 25."),
-    click.option("--max-tool-calls", type=Number(int), help="Tool calls. Default: none."),
-    click.option("--max-tokens", type=Number(int), help="Tokens of the whole run. Default: none."),
-    click.option("--max-seconds", type=Number(float), help="Active time in seconds. Default: 600."),
-    click.option("--max-dollars", type=Number(Decimal), help="The bill in US dollars. Default: 1."),
+)
+_OUTPUT = (
     click.option("--json", is_flag=True, help="One JSON object on stdout at the end."),
     click.option("--events", is_flag=True, help="JSON Lines on stdout as things happen."),
     click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),

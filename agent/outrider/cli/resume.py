@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from outrider.cli.flags import APPROVALS, Flags, agent_flags, resume_command
+from outrider.cli.flags import APPROVALS, Flags, resume_command, resumed_flags
 from outrider.cli.live import Watch, accepted, conclude, drive, note_beyond
 from outrider.cli.names import UNKNOWN, offering, plain_type
 from outrider.cli.record import read_run
@@ -22,7 +22,7 @@ from outrider.state import State
 @click.argument("file", required=False)
 @click.option("--say", default="", metavar="TEXT", help="A further message to the model.")
 @click.option("--force", is_flag=True, help="Go on without what the record names and the flags do not.")
-@agent_flags
+@resumed_flags
 @stdout_for_answers()
 def command(run: str, file: str | None, say: str, force: bool, **given: Any) -> int:
     """Go on with RUN: an id, the beginning of one, or last. FILE is the task file that it was run from, if any.

@@ -265,7 +265,9 @@ def no_journal(home: Path) -> RunNotFound:
     )
 
 
-_ELSEWHERE = "Set OUTRIDER_HOME to a folder you can write to, make this one writable, or run Agent(journal=None)."
+_ELSEWHERE = (
+    "Set OUTRIDER_HOME to a folder you can write to, or make this one writable (in Python also: Agent(journal=None))."
+)
 _AWAY = "Move it away to start a new journal; `sqlite3 FILE .recover` may save what is in it."
 _HINTS = {
     sqlite3.SQLITE_FULL: "Free some space and resume the run; what was flushed before is safe.",
