@@ -13,13 +13,14 @@ from outrider import Agent, SetupError
 from outrider import events as e
 from outrider.card import card
 from outrider.journal.sqlite import SQLiteJournal
+from outrider.observe.logs import log_events
 from outrider.observe.story import story
 from outrider.openrouter.estimate import most
 from outrider.openrouter.lists import fetch_endpoints, fetch_models
 from outrider.parts import MOST, File, Image, Text, short
 from outrider.testing.fake import FakeOpenRouter
 from outrider.testing.scripted import ScriptedModel
-from shell import Shell
+from shell import Say, Shell
 
 pytestmark = pytest.mark.anyio
 
@@ -159,6 +160,18 @@ async def test_readers_see_the_short_form_and_never_the_data(photo: Path, journa
     assert CODED in json.dumps([e.encode(entry.event).decode() for entry in entries])
 
 
+async def test_the_log_has_the_short_form(photo: Path) -> None:
+    from structlog.testing import capture_logs
+
+    with capture_logs() as lines:
+        await Agent(ScriptedModel(["A cat."]), journal=None, observers=[log_events()]).run(
+            ["What is it?", Image(photo)]
+        )
+    (started,) = [line for line in lines if line["event"] == "run_started"]
+    assert started["messages"] == [{"role": "user", "content": "What is it? [image]"}]
+    assert len(lines) > 3
+
+
 async def test_secrets_are_masked_in_every_part(journal: SQLiteJournal) -> None:
     secret = "correct horse battery"
     agent = Agent(ScriptedModel(["ok"]), journal=journal, secrets=[secret])
@@ -262,8 +275,9 @@ async def test_a_model_that_the_catalogue_knows_as_text_only_refuses_images(
 
 async def test_without_a_catalogue_the_habits_say_it_and_the_catalogue_knows_better(server: FakeOpenRouter) -> None:
     settings = server.settings()
-    with pytest.raises(SetupError, match="qwen/qwen3-14b takes no images"):
+    with pytest.raises(SetupError, match="qwen/qwen3-14b takes no images") as refused:
         Agent(settings=settings).preview([Image(PNG)])
+    assert "outrider models --refresh" in refused.value.hint
     assert Agent("qwen/qwen3-vl-8b-instruct", settings=settings).preview([Image(PNG)]).body
     put(server, models=[model("qwen/qwen3-14b", architecture={"input_modalities": ["text", "image"]}), *MODELS[1:]])
     await fetch_models(settings)
@@ -313,3 +327,12 @@ def test_the_command_line_says_what_is_wrong_with_an_image(outrider: Shell) -> N
     assert refused.code == 2
     assert "qwen/qwen3-14b takes no images" in refused.err
     assert outrider.server.requests == []
+
+
+@pytest.mark.parametrize(("name", "flag"), [("photo.png", "--image"), ("report.PDF", "--file")])
+def test_an_image_in_the_place_of_the_task_is_answered_with_the_flag(say: Say, name: str, flag: str) -> None:
+    Path(name).write_bytes(PNG)
+    code, _, err = say("run", name)
+    assert code == 2
+    assert f"{flag} {name}." in err
+    assert "<" not in err

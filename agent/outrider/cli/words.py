@@ -87,7 +87,9 @@ def _refuse_path(task: str, prompt: str = "") -> None:
     hints: list[str] = []
     if task.endswith((".yaml", ".yml", ".json")):
         hints.append("A task file is TOML, and its name ends in .toml.")
-    if there:
+    if there and task.lower().endswith(_ASKED_ABOUT):
+        hints.append(f"To ask about it: outrider run 'What does it show?' --{_flag(task)} {name}.")
+    elif there:
         also = f"--var {TASK}=@{name}" if prompt else f"--prompt {name}, which fills slots"
         hints.append(f"For the text in it: outrider run {into}- < {name}, or {also}.")
     else:
@@ -99,6 +101,14 @@ def _refuse_path(task: str, prompt: str = "") -> None:
 
 _PATH = re.compile(r"(?!\w+://)(?=.*[^\W\d])(?:\S*/\S*|\S*\w\.[^\W\d]\w*)")
 """One word with a slash or a suffix: ``nightly.yaml``, ``jobs/nightly``; not ``1/3``, ``3.14`` or an address."""
+
+
+_ASKED_ABOUT = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".pdf")
+"""How files end whose bytes are no text to read."""
+
+
+def _flag(path: str) -> str:
+    return "file" if path.lower().endswith(".pdf") else "image"
 
 
 def _is_file(name: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from outrider import events as e
+from outrider.parts import short
 
 _WARNINGS = (
     e.RequestFailed,
@@ -34,10 +35,18 @@ def log_events(logger: Any = None) -> Callable[[e.Entry], None]:
         event = entry.event
         fields: dict[str, Any] = msgspec.json.decode(e.encode(event))
         kind = fields.pop("kind")
+        if isinstance(event, e.RunStarted):
+            fields["messages"] = [_without_data(message) for message in fields["messages"]]
         fields["run"] = entry.run
         _level(logger, event)(kind, seq=entry.seq, at=entry.at, **fields)
 
     return observe
+
+
+def _without_data(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with its images and files in short: their data is for the record."""
+    content = message.get("content")
+    return message | {"content": short(content)} if isinstance(content, list) else message
 
 
 def _level(logger: Any, event: e.Durable) -> Callable[..., None]:

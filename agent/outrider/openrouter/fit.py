@@ -73,6 +73,8 @@ def _hint(name: str, settings: Settings, tools: bool = False, needs: str = "text
     models = kept_models(settings)
     able = [card for card in models.rows if needs == "text" or needs in (card.inputs or ())] if models else []
     fit = instead(able, name, tools)
+    if not fit and needs != "text":
+        return "Choose one that does. Once outrider models --refresh has fetched the list, some are named here."
     if not fit:
         return f"Choose another: outrider models. {_NEWER}"
     return f"These would do: {', '.join(f'{card.name} ({prices(card)})' for card in fit)}. {_NEWER}"
