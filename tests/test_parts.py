@@ -161,15 +161,15 @@ async def test_readers_see_the_short_form_and_never_the_data(photo: Path, journa
 
 
 async def test_the_log_has_the_short_form(photo: Path) -> None:
-    from structlog.testing import capture_logs
+    from structlog.testing import CapturingLogger
 
-    with capture_logs() as lines:
-        await Agent(ScriptedModel(["A cat."]), journal=None, observers=[log_events()]).run(
-            ["What is it?", Image(photo)]
-        )
-    (started,) = [line for line in lines if line["event"] == "run_started"]
-    assert started["messages"] == [{"role": "user", "content": "What is it? [image]"}]
-    assert len(lines) > 3
+    logger = CapturingLogger()
+    agent = Agent(ScriptedModel(["A cat."]), journal=None, observers=[log_events(logger)], instructions="Be brief.")
+    await agent.run(["What is it?", Image(photo)])
+    instructions, task = logger.calls[0].kwargs["messages"]
+    assert instructions == {"role": "system", "content": "Be brief."}
+    assert task == {"role": "user", "content": "What is it? [image]"}
+    assert CODED[:40] not in str(logger.calls)
 
 
 async def test_secrets_are_masked_in_every_part(journal: SQLiteJournal) -> None:

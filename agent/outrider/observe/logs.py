@@ -1,7 +1,7 @@
 """Every entry of a run as a structured log line, through structlog."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -46,7 +46,7 @@ def log_events(logger: Any = None) -> Callable[[e.Entry], None]:
 def _without_data(message: dict[str, Any]) -> dict[str, Any]:
     """The message with its images and files in short: their data is for the record."""
     content = message.get("content")
-    return message | {"content": short(content)} if isinstance(content, list) else message
+    return message | {"content": short(cast("list[Any]", content))} if isinstance(content, list) else message
 
 
 def _level(logger: Any, event: e.Durable) -> Callable[..., None]:
