@@ -139,7 +139,7 @@ def pair(case: Case, lines: list[str]) -> tuple[str, str]:
     elif case.code == 5:
         at = next(number for number, line in enumerate(lines) if re.match(r"request \d+ failed: |provider: ", line))
         assert re.match(r"  \S", lines[at + 1]), lines
-        assert any(line.startswith("to go on: outrider resume RUN") for line in lines), lines
+        assert any(re.match(r"to go on: (OUTRIDER_BASE_URL=\S+ )?outrider resume RUN", line) for line in lines), lines
     else:
         at = next(number for number, line in enumerate(lines) if re.match(r"outrider: [^A-Z]", line))
         assert re.match(r"  \S", lines[at + 1]), lines
