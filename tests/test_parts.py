@@ -210,7 +210,11 @@ def test_what_cannot_be_told_is_named_by_its_kind() -> None:
         ([Image("data:image/png;base64," + "A" * 2 * MOST)], "a data: address of the task is too long", "20 MB"),
         ([Image("ftp://example.org/a.png")], "ftp://example.org/a.png is no address that a model can open", "https"),
         ([Image(3)], "the image of the task is 3, of the type int", "Give a path, an address or bytes."),  # pyright: ignore[reportArgumentType]
-        ([File(3, "a")], "the file of the task is 3, of the type int", "Give a path"),  # pyright: ignore[reportArgumentType]
+        ([File(3)], "the file of the task is 3, of the type int", "Give a path"),  # pyright: ignore[reportArgumentType]
+        ([File(b"x", 3)], "File.name is 3, of the type int", "Give a text."),  # pyright: ignore[reportArgumentType]
+        ([Text("hi", 3)], "Text.cache is 3", "5m"),  # pyright: ignore[reportArgumentType]
+        ([Text(3)], "a text of the task is 3", "Say something in it"),  # pyright: ignore[reportArgumentType]
+        ([File("odd\udcff.pdf")], r"odd\udcff.pdf cannot be read: No such file", "Name a file that is there."),
         ([Image(3.5, "hgh")], "Image.detail is 'hgh'", "Did you mean high?"),  # pyright: ignore[reportArgumentType]
         ([Text("hi", cache="6m")], "Text.cache is '6m'", "5m"),  # pyright: ignore[reportArgumentType]
         ([Text(" ")], "a text of the task is ' '", "Say something in it, or leave it out."),
@@ -240,6 +244,21 @@ async def test_the_local_model_takes_words_only(photo: Path, journal: SQLiteJour
         assert refused.value.message == f"local takes text only, and the conversation holds: {kind}"
         assert "outrider models" in refused.value.hint
     assert await journal.runs() == []
+
+
+async def test_a_model_of_ones_own_may_say_what_it_takes() -> None:
+    class Seeing(ScriptedModel):
+        inputs = ("text", "image")
+
+    agent = Agent(Seeing(["A cat."]), journal=None)
+    assert (await agent.run([Image(PNG)])).output == "A cat."
+    with pytest.raises(SetupError, match="scripted takes text and image only, and the conversation holds: file"):
+        await agent.run([Image(PNG), File(PNG, "a.png")])
+
+
+def test_an_odd_address_is_sent_as_text_that_can_be_sent() -> None:
+    body = json.loads(Agent(ScriptedModel([])).preview([Image("https://a/\udcff"), Image("http://[")]).body)
+    assert [part["image_url"]["url"] for part in body["messages"][0]["content"]] == [r"https://a/\udcff", "http://["]
 
 
 async def test_a_model_that_the_catalogue_knows_as_text_only_refuses_images(

@@ -71,10 +71,10 @@ def tools_from(tools: Sequence[Tool[..., Any] | Callable[..., Any]]) -> tuple[To
 def check_able(model: Model, tools: Sequence[Tool[..., Any]], inputs: frozenset[str] = frozenset()) -> None:
     """Raises SetupError when it is known here that the model cannot do with these tools, or takes no such ``inputs``.
 
-    A model may say itself what it takes: its ``inputs``, as in ("text", "image").
+    A model may itself say what it takes: its ``inputs``, as in ``("text", "image")``.
     """
-    taken: Sequence[str] | None = getattr(model, "inputs", None)
-    if taken is not None and (wrong := sorted(inputs.difference(taken))):
+    taken: tuple[str, ...] | None = getattr(model, "inputs", None)
+    if isinstance(taken, tuple) and (wrong := sorted(inputs.difference(taken))):
         raise SetupError(
             f"{model.name} takes {' and '.join(taken)} only, and the conversation holds: {', '.join(wrong)}",
             "Give it words, or choose another model; outrider models lists those on OpenRouter.",

@@ -53,6 +53,8 @@ class Model(Protocol):
     RequestAccepted, and ends with exactly one Replied or RequestFailed (whose ``then`` says whether trying again
     can help). It raises nothing but errors of the program. Closing the generator closes the connection.
     A reply's wire message gives every tool call a non-empty id, unique within the reply.
+    A model that does not take everything may have ``inputs``, as in ``("text", "image", "file")``: other parts of a
+    task are refused before anything is recorded.
     """
 
     @property

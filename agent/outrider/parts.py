@@ -122,6 +122,7 @@ def _text(part: Text) -> tuple[dict[str, Any], str]:
 
 def _image(part: Image) -> tuple[dict[str, Any], str]:
     _check_word("Image.detail", part.detail, ("auto", "low", "high", "original"))
+    _check_source("the image", part.source)
     url = _address(part.source)
     if not url:
         data = _data(part.source, "the image")
@@ -131,6 +132,9 @@ def _image(part: Image) -> tuple[dict[str, Any], str]:
 
 
 def _file(part: File) -> tuple[dict[str, Any], str]:
+    _check_source("the file", part.source)
+    if not isinstance(cast(object, part.name), str):
+        raise SetupError(f"File.name is {_shown(part.name)}", "Give a text.")
     name = printable(part.name or _name(part.source))
     if not name:
         raise SetupError("a file of the task has no name", 'Give it one: File(data, name="report.pdf").')
@@ -149,7 +153,7 @@ def _address(source: Source) -> str:
         raise SetupError(f"{source:.80} is no address that a model can open", "Give http, https, data, or a path.")
     if len(source) > 2 * MOST:
         raise SetupError("a data: address of the task is too long", f"At most {MOST // 1_000_000} MB are sent.")
-    return source
+    return printable(source)
 
 
 def _scheme(source: str) -> str:
@@ -161,17 +165,11 @@ def _scheme(source: str) -> str:
 
 def _data(source: Source, what: str) -> bytes:
     """The bytes, read from disk where a path is given. Raises SetupError."""
-    match cast(object, source):
-        case bytes() as data:
-            name = what
-        case str() | Path() as path:
-            data, name = _from_disk(Path(path)), str(path)
-        case other:
-            raise SetupError(f"{what} of the task is {_shown(other)}", "Give a path, an address or bytes.")
+    data, name = (source, what) if isinstance(source, bytes) else (_from_disk(Path(source)), printable(str(source)))
     if not data:
         raise SetupError(f"{name} is empty", "There is nothing in it to send.")
     if len(data) > MOST:
-        raise _too_large(name)
+        raise SetupError(f"{name} is larger than {MOST // 1_000_000} MB", "Make it smaller, or give its address.")
     return data
 
 
@@ -184,7 +182,8 @@ def _from_disk(path: Path) -> bytes:
             return file.read(MOST + 1)
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise SetupError(f"{path} cannot be read: {why}", _near(path) or "Name a file that is there.") from None
+        message = f"{printable(str(path))} cannot be read: {why}"
+        raise SetupError(message, _near(path) or "Name a file that is there.") from None
 
 
 def _near(path: Path) -> str:
@@ -192,10 +191,6 @@ def _near(path: Path) -> str:
         return did_you_mean(path.name, (each.name for each in path.parent.iterdir() if each.is_file()))
     except (OSError, ValueError):
         return ""
-
-
-def _too_large(name: str) -> SetupError:
-    return SetupError(f"{name} is larger than {MOST // 1_000_000} MB", "Make it smaller, or give its address.")
 
 
 def _image_type(data: bytes, source: Source) -> str:
@@ -262,7 +257,12 @@ def _name(source: Source) -> str:
 
 def _check_word(what: str, word: str, words: Sequence[str]) -> None:
     if word not in words:
-        raise SetupError(f"{what} is {word!r:.60}", did_you_mean(word, words) or f"Give {', '.join(words)}.")
+        raise SetupError(f"{what} is {word!r:.60}", did_you_mean(str(word), words) or f"Give {', '.join(words)}.")
+
+
+def _check_source(what: str, source: object) -> None:
+    if not isinstance(source, Source):
+        raise SetupError(f"{what} of the task is {_shown(source)}", "Give a path, an address or bytes.")
 
 
 def _shown(given: object) -> str:
