@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from live.test_questions import thoughts
+from live.wire import PURSE, Live
 from outrider.testing.fake import FakeOpenRouter, FakeReply, FakeRequest
 
 ROOT = Path(__file__).parents[1]
@@ -66,7 +70,8 @@ def test_the_live_checks_pass_where_openrouter_is_as_believed() -> None:
     for fact in (
         "who answered: qwen/qwen3-14b-04-28 at Fake",
         "1. thinking off at fake/fp8, whole: 200 0 tokens",
-        "5. the usage's chunk: stands alone",
+        "2. insisted on a call at fake/fp8: 200 called: True",
+        "5. the usage's chunk at fake/fp8: stands alone",
         "spent: 0.00",
     ):
         assert fact in done.stdout
@@ -75,3 +80,20 @@ def test_the_live_checks_pass_where_openrouter_is_as_believed() -> None:
 def test_without_a_key_they_are_skipped_and_say_why() -> None:
     done = run()
     assert (done.returncode, "OPENROUTER_API_KEY is not set" in done.stdout) == (0, True)
+
+
+def test_thinking_is_noticed_where_nobody_counts_it() -> None:
+    whole = {"choices": [{"message": {"content": "<think>Hm.</think>Hello."}}]}
+    assert thoughts(json.dumps(whole).encode()) == "0 tokens of thinking, <think> in the content"
+    pieces = [{"choices": [{"delta": {"reasoning": word}}]} for word in ("Well", ", ")]
+    stream = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces).encode()
+    assert thoughts(stream) == "0 tokens of thinking, 6 characters of it in reasoning"
+
+
+def test_nothing_is_sent_once_the_purse_is_empty() -> None:
+    with FakeOpenRouter(["Hello."]) as server:
+        live = Live("key-for-tests")
+        live.base_url, live.spent = server.base_url, PURSE
+        with pytest.raises(AssertionError, match=r"have cost 0\.01 dollars"):
+            live.post(messages=[])
+        assert not server.requests

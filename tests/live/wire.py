@@ -53,7 +53,8 @@ class Live:
         return status, _json(body)
 
     def post(self, **body: Any) -> tuple[int, bytes]:
-        """Status and bytes of a chat request past the frame, its bill noted."""
+        """Status and bytes of a chat request past the frame, its bill noted. Sends nothing once the purse is empty."""
+        assert self.spent < PURSE, f"the checks have cost {self.spent} dollars"
         told: dict[str, Any] = {"model": DEFAULT_MODEL, "max_tokens": 600, **body}
         data = json.dumps(told).encode()
         status, answer = self._call(Request(self.base_url + "/chat/completions", data, method="POST"))
