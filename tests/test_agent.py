@@ -22,6 +22,7 @@ from outrider.masking import MASK
 from outrider.messages import AssistantMessage, SystemMessage, UserMessage, from_wire, to_wire
 from outrider.model import ModelEvent, Request
 from outrider.openrouter import OpenRouter
+from outrider.output import MOST_REJECTIONS
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
@@ -180,7 +181,7 @@ async def test_every_outcome_but_finished_raises_its_error_and_has_its_code(jour
         return result.outcome, result.exit_code
 
     assert await outcome(ScriptedModel([])) == ("provider", 5)
-    assert await outcome(ScriptedModel(["x"] * 3), output=int) == ("rejected", 3)
+    assert await outcome(ScriptedModel(["x"] * MOST_REJECTIONS), output=int) == ("rejected", 3)
     assert await outcome(ScriptedModel(["x"]), limits=Limits(turns=0)) == ("limit", 4)
     waiting = ScriptedModel([Calls(("pay", {"amount": 1}))])
     assert await outcome(waiting, tools=[pay], policy=ask_before("write")) == ("paused", 6)
@@ -267,5 +268,5 @@ async def test_a_command_that_cannot_be_read_is_refused_and_those_behind_it_are_
 
 async def test_what_there_is_of_an_answer_nested_too_deeply_is_its_text() -> None:
     deep = "[" * 100_000
-    result = await Agent(ScriptedModel([deep] * 3), output=list[int], journal=None).run("go")
+    result = await Agent(ScriptedModel([deep] * MOST_REJECTIONS), output=list[int], journal=None).run("go")
     assert (result.outcome, result.partial) == ("rejected", deep)

@@ -14,6 +14,7 @@ from outrider_prompts import PromptError, names, parts, say
 
 SLOTS: dict[str, dict[str, str | int | list[str]]] = {
     "answer_now": {"schema": "{}"},
+    "answer_tool": {"name": "Forecast"},
     "answer_refused": {},
     "answer_rejected": {"problems": ["$.a: is missing"], "schema": "{}"},
     "answer_truncated": {},

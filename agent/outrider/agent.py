@@ -17,7 +17,7 @@ from outrider.inbox import answer_to, doubt_about, leave
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
 from outrider.messages import Limits, UserMessage, printable, to_wire
-from outrider.model import Ask, Composer, Model
+from outrider.model import Composer, Model
 from outrider.opening import (
     carried,
     changed,
@@ -211,9 +211,7 @@ class Agent(Generic[Deps, Out]):
         check_able(self.model, self.tools, inputs(started.messages))
         state = State.fold([e.Entry(1, 0.0, started)])
         tools = self._toolbox(deps).offered(state)
-        phase = self._output.phase(state, tools is not None)
-        ask = Ask(phase, state.run, tools if phase == "work" else None, self._output.format(phase))
-        _, request = Composer(self.model, self._masking.raw).next(state, ask)
+        _, request = Composer(self.model, self._masking.raw).next(state, self._output.asked(state, tools))
         return preview_of(self.model, request)
 
     # ------------------------------------------------------------------------------------ a person's word

@@ -111,6 +111,7 @@ class RequestSent(Event, frozen=True, tag="request_sent"):
 
     ``number`` counts requests of the run from 1, failed ones included. ``settings`` is the body without its
     messages, given when it differs from the last one recorded. ``sha256`` is that of the whole body.
+    ``rung`` is the way in which it asks for a typed answer.
     """
 
     number: int
@@ -118,6 +119,7 @@ class RequestSent(Event, frozen=True, tag="request_sent"):
     messages: int
     sha256: str
     settings: Raw = NOTHING
+    rung: str = ""
 
     flush = True
 
@@ -132,12 +134,14 @@ class RequestAccepted(Event, frozen=True, tag="request_accepted"):
 class Detour(Struct, frozen=True, omit_defaults=True):
     """What the next attempt does differently: another ``model``, without the providers in ``avoid``, or ``plain``.
 
-    ``avoid`` holds provider slugs; ``plain`` means without thinking, whatever the settings say.
+    ``avoid`` holds provider slugs; ``plain`` means without thinking, whatever the settings say. ``lower``: the server
+    does not take the form that the answer is asked for in.
     """
 
     model: str = ""
     avoid: tuple[str, ...] = ()
     plain: bool = False
+    lower: bool = False
 
 
 NO_DETOUR = Detour()
@@ -303,6 +307,14 @@ class OutputRejected(Event, frozen=True, tag="output_rejected"):
     outcome: Outcome | None = None
 
 
+class AnswerForm(Event, frozen=True, tag="answer_form"):
+    """From now on the answer is asked for in another way, ``rung``. ``wire`` is what the model is told, if anything."""
+
+    rung: str
+    why: str
+    wire: Raw = NOTHING
+
+
 class LimitReached(Event, frozen=True, tag="limit_reached"):
     """A limit stands in the way of the next step."""
 
@@ -366,6 +378,7 @@ Durable = (
     | CommandRefused
     | OutputAccepted
     | OutputRejected
+    | AnswerForm
     | LimitReached
     | CostSettled
     | ReaderFailed

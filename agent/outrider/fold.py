@@ -74,7 +74,7 @@ def _run_resumed(state: "State", event: e.RunResumed, entry: e.Entry) -> None:
     state.limits = event.limits
     state.model = event.model or state.model
     state.outcome, state.paused, state.detail, state.hint = None, "", "", ""
-    state.failures, state.delay, state.rejections, state.cut_offs = 0, 0.0, 0, 0
+    state.failures, state.delay, state.rejections, state.cut_offs, state.misfits = 0, 0.0, 0, 0, 0
     _ask_another(state, e.NO_DETOUR)
     if state.ending != "finished":
         state.ending = None
@@ -95,7 +95,7 @@ def _message_added(state: "State", event: e.MessageAdded, entry: e.Entry) -> Non
     else:
         _forget_reasoning(state)
         state.messages.append(event.wire)
-    state.answering, state.rejections = False, 0
+    state.answering, state.rejections, state.misfits = False, 0, 0
     state.accepted = state.ending = state.unjudged = None
 
 
@@ -106,7 +106,7 @@ def _request_sent(state: "State", event: e.RequestSent, entry: e.Entry) -> None:
     state.stake = Decimal(0) if state.free else (state.limits.dollars or Decimal(0)) / 2
     state.requests = max(state.requests, event.number)
     state.settings = event.settings or state.settings
-    state.phase = event.phase
+    state.phase, state.form = event.phase, event.rung
 
 
 def _doubt_request(state: "State") -> None:
@@ -207,9 +207,18 @@ def _output_rejected(state: "State", event: e.OutputRejected, entry: e.Entry) ->
     state.unjudged = None
     state.messages.append(event.wire)
     state.rejections += state.phase == "answer"
+    state.misfits += state.phase == "answer"
     state.answering = True
     if event.outcome:
         state.ending, state.detail = event.outcome, "; ".join(event.problems)
+
+
+def _answer_form(state: "State", event: e.AnswerForm, entry: e.Entry) -> None:
+    state.rung, state.misfits = event.rung, 0
+    state.detour = replace(state.detour, lower=False)
+    if event.wire:
+        state.messages.append(event.wire)
+        state.answering = True
 
 
 def _limit_reached(state: "State", event: e.LimitReached, entry: e.Entry) -> None:
@@ -241,6 +250,7 @@ FOLD: "dict[type, Callable[[State, Any, e.Entry], None]]" = {
     e.ApprovalGiven: _approval_given,
     e.OutputAccepted: _output_accepted,
     e.OutputRejected: _output_rejected,
+    e.AnswerForm: _answer_form,
     e.LimitReached: _limit_reached,
     e.CostSettled: _cost_settled,
 }

@@ -13,7 +13,6 @@ from msgspec import Raw
 
 from outrider import events as e
 from outrider.limits import reached
-from outrider.messages import Phase
 from outrider.model import Ask, Composer
 from outrider.state import State
 from outrider.stop import Stop
@@ -27,12 +26,12 @@ class Output(Protocol):
         """Whether the reply without calls is an answer."""
         ...
 
-    def phase(self, state: State, tools: bool) -> Phase:
-        """Which kind of request comes next."""
+    def change(self, state: State, tools: Raw | None) -> e.AnswerForm | None:
+        """Another way of asking for the answer, when the one before has failed."""
         ...
 
-    def format(self, phase: Phase) -> Raw | None:
-        """The response_format of such a request, or None."""
+    def asked(self, state: State, tools: Raw | None) -> Ask:
+        """What the next request asks for, with these tools to work with."""
         ...
 
 
@@ -106,10 +105,10 @@ async def ask(state: State, parts: Parts) -> None:
         if parts.stop.reason:
             return
     tools = parts.toolbox.offered(state)
-    phase = parts.output.phase(state, tools is not None)
-    offer = tools if phase == "work" else None
-    wanted = Ask(phase, state.run, offer, parts.output.format(phase), state.turns, state.detour)
-    sent, request = parts.composer.next(state, wanted, parts.live)
+    if change := parts.output.change(state, tools):
+        await parts.record(change)
+        return
+    sent, request = parts.composer.next(state, parts.output.asked(state, tools), parts.live)
     await parts.record(sent)
     if parts.stop.reason:  # during the flush: it has not left, and costs nothing
         await parts.record(e.RequestFailed(sent.number, "stopped", "stopped before the request left", "retry"))

@@ -16,6 +16,9 @@ class Ask(Struct, frozen=True):
     ``tools`` is the JSON array of function tools offered, or None. ``format`` is the JSON object of
     ``response_format``, or None. ``session`` names the run, so that one provider serves all of it. ``turn`` counts
     the replies so far; ``detour`` is what this attempt does differently, because the one before it failed.
+    ``answer_tool`` is a JSON array with the one tool by which the answer must be given, where there is no format for
+    it; its arguments are the reply's text. ``rung`` names the way in which the answer is asked for, ``lower`` says
+    whether there are less demanding ones.
     """
 
     phase: Phase
@@ -24,6 +27,9 @@ class Ask(Struct, frozen=True):
     format: Raw | None = None
     turn: int = 0
     detour: Detour = NO_DETOUR
+    answer_tool: Raw | None = None
+    rung: str = ""
+    lower: bool = False
 
 
 class Request(Struct, frozen=True):
@@ -109,7 +115,9 @@ class Composer:
         number = state.requests + 1
         messages = tuple(state.messages)
         changed = settings if settings != state.settings else NOTHING
-        sent = RequestSent(number, ask.phase, len(messages), self._hash_of(messages, settings, state.rewrites), changed)
+        sent = RequestSent(
+            number, ask.phase, len(messages), self._hash_of(messages, settings, state.rewrites), changed, ask.rung
+        )
         body = join_body(messages, settings)
         return sent, Request(number, state.failures, ask, messages, settings, body, live)
 

@@ -1,46 +1,30 @@
 """The answer: an output type, how a request asks for it, and whether a reply is one."""
 
 import re
-from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from outrider import events as e
 from outrider.errors import SetupError
-from outrider.messages import Phase, UserMessage, to_wire
-from outrider.schema import Checked, Checker, Mismatch, Schema, checker_for, strict_form
+from outrider.messages import UserMessage, to_wire
+from outrider.model import Ask
+from outrider.rungs import RUNGS, Ladder
+from outrider.schema import Checked, Checker, Mismatch, Schema, checker_for
 from outrider.state import State
 from outrider_prompts import say
 
 Out = TypeVar("Out")
 
-MOST_REJECTIONS = 3
+MOST_REJECTIONS = 4
 """How many answers may fail to fit before the run ends as rejected."""
+
+MOST_MISFITS = 2
+"""How many of them on one rung, before the answer is asked for in another way."""
 
 _WRAP = "answer"
 """Providers want an object at the root of a schema: any other type travels as the one property of an object."""
-
-
-class Rung(Struct, frozen=True):
-    """One way of asking for the answer's form. ``format`` gives None for a schema that has no such form."""
-
-    name: str
-    format: Callable[[str, Schema], dict[str, Any] | None]
-
-
-def _strict(name: str, schema: Schema) -> dict[str, Any] | None:
-    strict = strict_form(schema)
-    return _json_schema(name, strict.schema, strict=True) if strict.ok else None
-
-
-def _json_schema(name: str, schema: Schema, strict: bool = False) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": schema}}
-
-
-RUNGS = (Rung("json_schema strict", _strict), Rung("json_schema", _json_schema))
-"""The ways of asking, the strongest first. The first that fits the schema is taken."""
 
 
 class OutputType(Generic[Out]):
@@ -48,27 +32,47 @@ class OutputType(Generic[Out]):
 
     def __init__(self, declared: Any = None) -> None:
         self._checker: Checker[Out] | None = None
-        self._format: Raw | None = None
-        self.rung = "text"
+        self.ladder: Ladder | None = None
+        """The ways of asking for the answer; None for plain text."""
         if declared is None or declared is str:
             self.name = "text"
             return
         self._checker = cast("Checker[Out]", checker_for(_union(declared)))
         self.name = _name_of(declared)
         self._schema, self._wrapped = _object_root(self._checker.schema)
-        forms = ((rung.name, rung.format(self.name, self._schema)) for rung in RUNGS)
-        self.rung, form = next((name, form) for name, form in forms if form)
-        self._format = Raw(msgspec.json.encode(form))
+        self.ladder = Ladder(self.name, self._schema)
 
     # ------------------------------------------------------------------------------------------- asking
 
-    def phase(self, state: State, tools: bool) -> Phase:
-        """The answer phase, once it has begun, or from the start when there are no tools to work with."""
-        return "answer" if self._checker and (state.answering or not tools) else "work"
+    def asked(self, state: State, tools: Raw | None) -> Ask:
+        """What the next request asks for: tools to work with, or the answer in its form."""
+        turn, detour = state.turns, state.detour
+        if not self._answers(state, tools):
+            return Ask("work", state.run, tools, turn=turn, detour=detour)
+        assert self.ladder
+        form, lower = self.ladder.form(state.rung), bool(self.ladder.below(state.rung, "refused"))
+        return Ask("answer", state.run, None, form.format, turn, detour, form.tool, form.rung, lower)
 
-    def format(self, phase: Phase) -> Raw | None:
-        """The response_format of a request, as JSON; None where it carries none."""
-        return self._format if phase == "answer" else None
+    def change(self, state: State, tools: Raw | None) -> e.AnswerForm | None:
+        """Another way of asking, when the one before was refused, or brought answers that do not fit."""
+        if not (self.ladder and self._answers(state, tools)):
+            return None
+        rung, why = "", ""
+        if state.detour.lower:
+            rung, why = self.ladder.below(state.rung, "refused"), "the server refused the request as it was"
+        elif state.misfits >= MOST_MISFITS:
+            rung, why = self.ladder.below(state.rung, "misfit"), f"{state.misfits} answers in a row did not fit"
+        if not rung:
+            return None
+        words = RUNGS[rung].told and not state.answering
+        return e.AnswerForm(rung, why, self._told() if words else e.NOTHING)
+
+    def _answers(self, state: State, tools: Raw | None) -> bool:
+        """The answer phase, once it has begun, or from the start when there are no tools to work with."""
+        return self.ladder is not None and (state.answering or tools is None)
+
+    def _told(self) -> Raw:
+        return to_wire(UserMessage(say("answer_now", schema=msgspec.json.encode(self._schema).decode())))
 
     # ------------------------------------------------------------------------------------------ judging
 

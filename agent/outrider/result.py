@@ -34,6 +34,7 @@ class Receipt(Struct, frozen=True):
     """How the answer came about: the way the output was enforced, and what went wrong on the way."""
 
     output: str
+    rung: str
     turns: int
     requests: int
     rejections: int
@@ -163,6 +164,7 @@ class Result(Generic[Out]):
         state = self._state
         return Receipt(
             state.output_type,
+            state.form,
             state.turns,
             state.requests,
             state.rejections,

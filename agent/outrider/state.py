@@ -87,6 +87,12 @@ class State(Struct):
     answering: bool = False
     """The answer phase: the model has been told to give its answer in the declared form."""
     rejections: int = 0
+    rung: str = ""
+    """The way in which the answer is asked for, once it is another than the first one."""
+    misfits: int = 0
+    """Answers in a row that did not fit, asked for in this way."""
+    form: str = ""
+    """The way in which the last request asked for the answer."""
     accepted: Raw | None = None
     ending: e.Outcome | None = None
     """How the run is about to end."""

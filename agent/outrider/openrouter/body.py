@@ -16,6 +16,7 @@ from outrider.openrouter.ranges import MOST_SESSION
 from outrider.openrouter.routing import preferences, requires
 from outrider.openrouter.settings import Settings, Thinking
 from outrider.openrouter.thinking import reasoning, thinks
+from outrider.rungs import ANSWER_TOOL
 
 _PLAIN = (
     "max_tokens", "temperature", "top_p", "top_k", "min_p", "top_a", "frequency_penalty", "presence_penalty",
@@ -62,7 +63,9 @@ def with_server_tools(settings: Settings, ask: Ask) -> bool:
 def _worked_with(settings: Settings, ask: Ask) -> dict[str, Any]:
     """Tools, the answer's form, and plugins."""
     body: dict[str, Any] = {}
-    if with_server_tools(settings, ask):
+    if ask.answer_tool is not None:
+        body |= {"tools": ask.answer_tool, "tool_choice": {"type": "function", "function": {"name": ANSWER_TOOL}}}
+    elif with_server_tools(settings, ask):
         own: list[Any] = msgspec.json.decode(ask.tools, type=list[Raw]) if ask.tools else []
         body["tools"] = [*own, *map(wire_of, settings.server_tools)]
     elif ask.tools is not None:

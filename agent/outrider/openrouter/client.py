@@ -24,6 +24,7 @@ from outrider.openrouter.mend import Mended, mend, offered_in
 from outrider.openrouter.merge import Merger
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings, Thinking
 from outrider.openrouter.thinking import check_greedy, thinking_for
+from outrider.rungs import called
 
 if TYPE_CHECKING:
     from outrider.openrouter.transport import Line
@@ -40,7 +41,7 @@ class OpenRouter:
 
     def __init__(self, name: str = DEFAULT_MODEL, settings: Settings = Settings()) -> None:
         self._name, self._options = name, settings
-        self._bodies: dict[tuple[str, bytes, bytes, Detour, type, Thinking, bool], bytes] = {}
+        self._bodies: dict[tuple[str, bytes, bytes, Detour, str, type, Thinking, bool], bytes] = {}
         self._looked = False
         check_greedy(name, settings)
         if settings.habits is not None:  # a mistake in the file is said now, not at the first request
@@ -66,7 +67,7 @@ class OpenRouter:
         thinking = thinking_for(self._name, self._options, ask)
         tools, form = bytes(ask.tools or b""), bytes(ask.format or b"")
         added = with_server_tools(self._options, ask)
-        known = (ask.phase, tools, form, ask.detour, type(thinking), thinking, added)  # True is not a budget of 1
+        known = (ask.phase, tools, form, ask.detour, ask.rung, type(thinking), thinking, added)  # True is not a budget of 1
         body = self._bodies.get(known)
         if body is None:
             if len(self._bodies) > 100:
@@ -104,7 +105,7 @@ class OpenRouter:
         if usage is None and (failure is None or failure.billed == "unknown"):
             usage = await bill(line, exchange.generation, self._options.bill_seconds)
         if failure is None and reply is not None:
-            yield _replied(request.number, merger, reply, exchange.generation, usage or Usage())
+            yield _replied(request, merger, reply, exchange.generation, usage or Usage())
         elif failure is not None:
             yield self._failed(request, failure, merger, usage)
 
@@ -133,7 +134,7 @@ class OpenRouter:
         message, finish = merger.message(), merger.finish
         if not self._options.mend:
             return Mended(message, finish)
-        tools = request.ask.tools
+        tools = request.ask.tools or request.ask.answer_tool
         offered = offered_in(bytes(tools)) if tools else None
         return mend(message, finish, offered, request.number, request.ask.detour.plain)
 
@@ -143,7 +144,7 @@ class OpenRouter:
         retry = detour is not None and request.failures < self._options.retries
         if failure.wait is not None and failure.wait > PATIENCE and not retry:
             message = f"{message} The server asks to wait {failure.wait:.0f} s: resume the run after that."
-        other = retry and detour is not None and detour.model != request.ask.detour.model
+        other = detour is not None and (detour.lower or detour.model != request.ask.detour.model)
         wait = 0.0 if other else delay(request.failures) if failure.wait is None else failure.wait
         key = self._options.key()
         raw = failure.raw or merger.head.decode("utf-8", "replace")
@@ -163,10 +164,12 @@ class OpenRouter:
         )
 
 
-def _replied(number: int, merger: Merger, reply: Mended, generation: str, usage: Usage) -> Replied:
+def _replied(request: Request, merger: Merger, reply: Mended, generation: str, usage: Usage) -> Replied:
+    message = (called(reply.message) if request.ask.answer_tool else None) or reply.message
+    changed = message is not reply.message or reply.repairs
     return Replied(
-        number=number,
-        wire=to_wire(reply.message),
+        number=request.number,
+        wire=to_wire(message),
         finish=reply.finish,
         usage=usage,
         model=merger.model,
@@ -174,5 +177,5 @@ def _replied(number: int, merger: Merger, reply: Mended, generation: str, usage:
         generation=generation,
         refusal=merger.refusal,
         repairs=reply.repairs,
-        raw=to_wire(merger.message()) if reply.repairs else NOTHING,
+        raw=to_wire(merger.message()) if changed else NOTHING,
     )

@@ -1,7 +1,7 @@
 """What the attempt after a failed one does differently: nothing, another provider, another model, no thinking."""
 
 from outrider.events import Detour
-from outrider.model import Request
+from outrider.model import Ask, Request
 from outrider.openrouter.failures import PATIENCE, PLAIN, Failure
 
 _SAME_MODEL = 2
@@ -21,7 +21,7 @@ def detour_after(failure: Failure, request: Request, provider: str, models: tupl
     if not now.plain and (failure.reason == PLAIN or "enable_thinking" in failure.message):
         return Detour(now.model, now.avoid, plain=True)  # "enable_thinking": some providers think only in streams
     if not failure.retry:
-        return None
+        return Detour(now.model, now.avoid, now.plain, lower=True) if _about_form(failure, request.ask) else None
     impatient = failure.wait is not None and failure.wait > PATIENCE
     if more and (now.avoid or impatient or (request.failures + 1) % _SAME_MODEL == 0):
         return Detour(more)
@@ -29,6 +29,18 @@ def detour_after(failure: Failure, request: Request, provider: str, models: tupl
         return None
     name = slug(provider)
     return Detour(now.model, (*now.avoid, name) if name and name not in now.avoid else now.avoid, now.plain)
+
+
+_FORM = ("response_format", "json_schema", "json_object", "structured", "schema", "strict", "grammar", "tool_choice")
+_FILTERED = ("no_endpoints", "constraint_filtered", "guardrail", "require_parameters", "No endpoints")
+"""What a refusal speaks of when it is the answer's form that is not taken, or that leaves no provider."""
+
+
+def _about_form(failure: Failure, ask: Ask) -> bool:
+    told = failure.message + failure.raw
+    if not ask.lower or failure.status not in (400, 404, 422) or "model_not_found" in told:
+        return False
+    return any(word in told for word in (_FILTERED if failure.status == 404 else _FORM))
 
 
 def slug(provider: str) -> str:
