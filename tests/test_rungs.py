@@ -75,7 +75,7 @@ class Refusal(BaseModel):
 
 
 LINE = {"what": "lamp", "price": 12.5, "colour": "red"}
-TREE = {
+TREE: dict[str, Any] = {
     "name": "a",
     "children": [{"name": "b", "children": []}, {"name": "c", "children": [{"name": "d", "children": []}]}],
 }

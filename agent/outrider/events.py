@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from outrider.messages import Effect, Limits, Phase, Repeat, Trust, Usage
+from outrider.messages import NO_DETOUR, Detour, Intent, Limits, Phase, Trust, Usage
 
 SCHEMA = 1
 """Version of the events' JSON. A journal with a higher one was written by a newer Outrider."""
@@ -131,22 +131,6 @@ class RequestAccepted(Event, frozen=True, tag="request_accepted"):
     generation: str
 
 
-class Detour(Struct, frozen=True, omit_defaults=True):
-    """What the next attempt does differently: another ``model``, without the providers in ``avoid``, or ``plain``.
-
-    ``avoid`` holds provider slugs; ``plain`` means without thinking, whatever the settings say. ``lower``: the server
-    does not take the form that the answer is asked for in.
-    """
-
-    model: str = ""
-    avoid: tuple[str, ...] = ()
-    plain: bool = False
-    lower: bool = False
-
-
-NO_DETOUR = Detour()
-
-
 class RequestFailed(Event, frozen=True, tag="request_failed"):
     """A request came to nothing. ``then`` says what happens next, ``delay`` after how many seconds.
 
@@ -192,18 +176,6 @@ class Replied(Event, frozen=True, tag="replied"):
 
 
 # -------------------------------------------------------------------------------------------- the tools
-
-
-class Intent(Struct, frozen=True, omit_defaults=True):
-    """One call about to run: its id, its tool, the checked arguments, and the key that names its effect."""
-
-    call: str
-    tool: str
-    arguments: Raw
-    key: str
-    effect: Effect = "write"
-    repeat: Repeat = "never"
-    attempt: int = 1
 
 
 class ToolStarted(Event, frozen=True, tag="tool_started"):
@@ -290,9 +262,13 @@ class CommandRefused(Event, frozen=True, tag="command_refused"):
 
 
 class OutputAccepted(Event, frozen=True, tag="output_accepted"):
-    """The reply is an answer of the declared type. ``value`` is the answer as JSON."""
+    """The reply is an answer of the declared type. ``value`` is the answer as JSON.
+
+    ``repairs`` says, a phrase each, what of its syntax was put right.
+    """
 
     value: Raw
+    repairs: tuple[str, ...] = ()
 
 
 class OutputRejected(Event, frozen=True, tag="output_rejected"):

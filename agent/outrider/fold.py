@@ -139,6 +139,7 @@ def _replied(state: "State", event: e.Replied, entry: e.Entry) -> None:
     state.turns += 1
     _charge(state, event.usage)
     state.unpriced += event.usage.cost is None
+    state.repairs += len(event.repairs)
     state.last_reply = event
     reply = _heard_from(state, event)  # may replace the list of messages
     state.messages.append(reply)
@@ -201,6 +202,7 @@ def _approval_given(state: "State", event: e.ApprovalGiven, entry: e.Entry) -> N
 def _output_accepted(state: "State", event: e.OutputAccepted, entry: e.Entry) -> None:
     state.unjudged = None
     state.accepted, state.ending = event.value, "finished"
+    state.repairs += len(event.repairs)
 
 
 def _output_rejected(state: "State", event: e.OutputRejected, entry: e.Entry) -> None:

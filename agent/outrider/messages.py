@@ -142,6 +142,18 @@ class ToolCall(Struct, frozen=True):
     arguments: str
 
 
+class Intent(Struct, frozen=True, omit_defaults=True):
+    """One call about to run: its id, its tool, the checked arguments, and the key that names its effect."""
+
+    call: str
+    tool: str
+    arguments: Raw
+    key: str
+    effect: Effect = "write"
+    repeat: Repeat = "never"
+    attempt: int = 1
+
+
 class Usage(Struct, frozen=True, omit_defaults=True):
     """Tokens and dollars of one reply, or their sum over a run.
 
@@ -169,6 +181,22 @@ class Usage(Struct, frozen=True, omit_defaults=True):
             self.cached_tokens + other.cached_tokens,
             sum(costs, Decimal(0)) if costs else None,
         )
+
+
+class Detour(Struct, frozen=True, omit_defaults=True):
+    """What the next attempt does differently: another ``model``, without the providers in ``avoid``, or ``plain``.
+
+    ``avoid`` holds provider slugs; ``plain`` means without thinking, whatever the settings say. ``lower``: the server
+    does not take the form that the answer is asked for in.
+    """
+
+    model: str = ""
+    avoid: tuple[str, ...] = ()
+    plain: bool = False
+    lower: bool = False
+
+
+NO_DETOUR = Detour()
 
 
 class Limits(Struct, frozen=True):

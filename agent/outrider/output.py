@@ -1,7 +1,7 @@
 """The answer: an output type, how a request asks for it, and whether a reply is one."""
 
 import re
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 from msgspec import Raw
@@ -14,6 +14,9 @@ from outrider.rungs import RUNGS, Ladder
 from outrider.schema import Checked, Checker, Mismatch, Schema, checker_for
 from outrider.state import State
 from outrider_prompts import say
+
+if TYPE_CHECKING:
+    from outrider.syntax import Read
 
 Out = TypeVar("Out")
 
@@ -88,9 +91,11 @@ class OutputType(Generic[Out]):
             if cut_off:
                 return _reject(("cut off at the length limit",), say("answer_truncated"), "truncated")
             return e.OutputAccepted(Raw(msgspec.json.encode(text)))
-        checked = self._check(self._checker, text)
+        checked, repairs = self._check(self._checker, text), ()
+        if isinstance(checked, Mismatch) and not cut_off and (plain := _plainly(text)):
+            checked, repairs = self._check(self._checker, plain.text), plain.repairs
         if isinstance(checked, Checked):
-            return e.OutputAccepted(checked.canonical)
+            return e.OutputAccepted(checked.canonical, repairs)
         return self._mismatch(state, checked, cut_off)
 
     def _mismatch(self, state: State, mismatch: Mismatch, cut_off: bool) -> e.OutputRejected:
@@ -136,6 +141,17 @@ def _unwrapped(text: str) -> Raw | None:
 
 def _reject(problems: tuple[str, ...], told: str, outcome: e.Outcome | None = None) -> e.OutputRejected:
     return e.OutputRejected(problems, to_wire(UserMessage(told)), outcome)
+
+
+def _plainly(text: str) -> "Read | None":
+    """The JSON that a text means which is none; nothing for a text that is JSON and does not fit."""
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        from outrider.syntax import read
+
+        return read(text)
+    return None
 
 
 def _union(declared: Any) -> Any:

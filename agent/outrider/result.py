@@ -38,6 +38,7 @@ class Receipt(Struct, frozen=True):
     turns: int
     requests: int
     rejections: int
+    repairs: int
     requests_in_doubt: int
     unpriced: int
 
@@ -168,6 +169,7 @@ class Result(Generic[Out]):
             state.turns,
             state.requests,
             state.rejections,
+            state.repairs,
             state.requests_in_doubt,
             state.unpriced,
         )

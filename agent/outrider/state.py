@@ -93,6 +93,8 @@ class State(Struct):
     """Answers in a row that did not fit, asked for in this way."""
     form: str = ""
     """The way in which the last request asked for the answer."""
+    repairs: int = 0
+    """What was put right in replies and in the answer's syntax."""
     accepted: Raw | None = None
     ending: e.Outcome | None = None
     """How the run is about to end."""
