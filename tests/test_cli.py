@@ -54,7 +54,7 @@ def test_a_schema_in_a_file_is_an_output_type(outrider: Shell) -> None:
 OUTCOME_SCRIPTS: dict[str, tuple[list[FakeReply | str], list[str]]] = {
     "finished": (["Yes."], []),
     "error": (["Yes."], ["-t", "app:broken"]),
-    "rejected": (["No."] * 3, ["--output", "app:Forecast"]),
+    "rejected": (["No."] * 4, ["--output", "app:Forecast"]),
     "limit": ([weather_call()], ["-t", "app:weather", "--max-turns", "1", "--max-dollars", "none"]),
     "provider": ([FakeReply(status=400, error="no such thing")], []),
     "paused": ([pay_call()], ["-t", "app:pay", "--approve", "writes"]),

@@ -145,6 +145,7 @@ def _output_rejected(event: e.OutputRejected, entry: e.Entry, before: State) -> 
 def _output_accepted(event: e.OutputAccepted, entry: e.Entry, before: State) -> Lines:
     yield ""
     yield _heading("answer")
+    yield from told(entry, before)
     yield block(pretty(event.value))
 
 

@@ -189,6 +189,15 @@ def _output_rejected(event: e.OutputRejected, before: State, most: int) -> Lines
     yield _wrapped(f"  answer rejected: {short('; '.join(event.problems), 400)}{cost}", "warn")
 
 
+def _output_accepted(event: e.OutputAccepted, before: State, most: int) -> Lines:
+    if event.repairs:
+        yield _wrapped(f"  put right in the answer: {'; '.join(event.repairs)} · no further request", "warn")
+
+
+def _answer_form(event: e.AnswerForm, before: State, most: int) -> Lines:
+    yield _wrapped(f"  the answer is asked for in another way now, {event.rung}: {event.why}", "warn")
+
+
 def _limit_reached(event: e.LimitReached, before: State, most: int) -> Lines:
     yield Line(f"limit {event.limit} reached: {event.used} of {event.allowed}", "warn")
 
@@ -226,7 +235,9 @@ _LINES: dict[type, Callable[[Any, State, int], Lines]] = {
     e.ApprovalGiven: _approval_given,
     e.StopAsked: _stop_asked,
     e.CommandRefused: _command_refused,
+    e.OutputAccepted: _output_accepted,
     e.OutputRejected: _output_rejected,
+    e.AnswerForm: _answer_form,
     e.LimitReached: _limit_reached,
     e.CostSettled: _cost_settled,
     e.ReaderFailed: _reader_failed,
