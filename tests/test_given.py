@@ -250,7 +250,7 @@ def test_every_public_name_can_be_looked_up(name: str) -> None:
 def test_help_on_tool_names_every_option() -> None:
     shown = pydoc.render_doc(tool)
     options = outrider.tool.__globals__["Options"].__annotations__
-    assert len(options) == 13
+    assert len(options) == 14
     assert all(f"- ``{option}``: " in shown for option in options)
 
 

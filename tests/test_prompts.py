@@ -15,6 +15,7 @@ from outrider_prompts import PromptError, names, parts, say
 SLOTS: dict[str, dict[str, str | int | list[str]]] = {
     "answer_now": {"schema": "{}"},
     "answer_tool": {"name": "Forecast"},
+    "loop_steered": {"names": ["look"], "times": 4},
     "answer_refused": {},
     "answer_rejected": {"problems": ["$.a: is missing"], "schema": "{}"},
     "answer_truncated": {},

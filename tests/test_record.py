@@ -150,10 +150,18 @@ def fitting(done: Done, name: str) -> list[Json]:
 # ------------------------------------------------------------------------------------- what older ones wrote
 
 
+def holds(now: Any, before: Any) -> bool:
+    """Whether all that was recorded is still there; limits have been added since."""
+    if isinstance(before, dict):
+        added = set(now) - set(before)
+        return added <= {"repeats"} and all(holds(now[name], value) for name, value in before.items())
+    return now == before
+
+
 def test_events_of_version_1_are_read_and_written_as_they_were() -> None:
     lines = (RECORD / "events-1.jsonl").read_bytes().splitlines()
     for line in lines:
-        assert json.loads(e.encode(e.decode(line))) == json.loads(line)
+        assert holds(json.loads(e.encode(e.decode(line))), json.loads(line))
     assert len({json.loads(line)["kind"] for line in lines}) == len(lines) == 22
 
 

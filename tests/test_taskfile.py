@@ -76,7 +76,7 @@ def test_a_task_file_is_all_that_a_run_needs(outrider: Shell) -> None:
     assert run["agent"] == "nightly"
     started = outrider("show", "last", "--json").lines[0]["event"]
     assert started["limits"] == {
-        "turns": 7, "tool_calls": None, "tokens": 50000, "seconds": None, "dollars": "0.05"
+        "turns": 7, "tool_calls": None, "tokens": 50000, "seconds": None, "dollars": "0.05", "repeats": 3
     }  # fmt: skip
 
 

@@ -291,6 +291,13 @@ class AnswerForm(Event, frozen=True, tag="answer_form"):
     wire: Raw = NOTHING
 
 
+class LoopSteered(Event, frozen=True, tag="loop_steered"):
+    """The same calls brought the same results for so many ``rounds`` in a row. ``wire`` is what the model is told."""
+
+    rounds: int
+    wire: Raw
+
+
 class LimitReached(Event, frozen=True, tag="limit_reached"):
     """A limit stands in the way of the next step."""
 
@@ -355,6 +362,7 @@ Durable = (
     | OutputAccepted
     | OutputRejected
     | AnswerForm
+    | LoopSteered
     | LimitReached
     | CostSettled
     | ReaderFailed

@@ -29,7 +29,25 @@ def _settle(state: "State", call_id: str, result: Raw) -> None:
     if state.calls and all(call.result is not None for call in state.calls.values()):
         state.messages.extend(call.result for call in state.calls.values() if call.result is not None)
         state.messages.extend(state.held)
+        _look_for_news(state)
         state.calls, state.held = {}, []
+
+
+def _look_for_news(state: "State") -> None:
+    """Count the round of calls that has just ended as stale, unless one of them brought what no call before it did."""
+    seen = {_digest(call) for call in state.calls.values() if not (call.intent and call.intent.polls)}
+    if seen:
+        state.stale = state.stale + 1 if seen <= state.seen else 0
+        state.steered = state.steered and state.stale > 0
+        state.seen |= seen
+
+
+def _digest(call: Call) -> bytes:
+    from hashlib import blake2b
+
+    arguments = bytes(call.intent.arguments) if call.intent else call.call.arguments.encode()
+    _, _, content = bytes(call.result or b"").partition(b'"content":')  # before it stands the provider's id
+    return blake2b(b"\0".join((call.call.name.encode(), arguments, content)), digest_size=8).digest()
 
 
 def _run_started(state: "State", event: e.RunStarted, entry: e.Entry) -> None:
@@ -75,6 +93,7 @@ def _run_resumed(state: "State", event: e.RunResumed, entry: e.Entry) -> None:
     state.model = event.model or state.model
     state.outcome, state.paused, state.detail, state.hint = None, "", "", ""
     state.failures, state.delay, state.rejections, state.cut_offs, state.misfits = 0, 0.0, 0, 0, 0
+    state.stale, state.steered = 0, False
     _ask_another(state, e.NO_DETOUR)
     if state.ending != "finished":
         state.ending = None
@@ -96,6 +115,7 @@ def _message_added(state: "State", event: e.MessageAdded, entry: e.Entry) -> Non
         _forget_reasoning(state)
         state.messages.append(event.wire)
     state.answering, state.rejections, state.misfits = False, 0, 0
+    state.stale, state.steered, state.seen = 0, False, set()
     state.accepted = state.ending = state.unjudged = None
 
 
@@ -223,6 +243,11 @@ def _answer_form(state: "State", event: e.AnswerForm, entry: e.Entry) -> None:
         state.answering = True
 
 
+def _loop_steered(state: "State", event: e.LoopSteered, entry: e.Entry) -> None:
+    state.messages.append(event.wire)
+    state.steered = True
+
+
 def _limit_reached(state: "State", event: e.LimitReached, entry: e.Entry) -> None:
     state.ending = "limit"
     state.detail = f"limit {event.limit} reached: {event.used} of {event.allowed}"
@@ -253,6 +278,7 @@ FOLD: "dict[type, Callable[[State, Any, e.Entry], None]]" = {
     e.OutputAccepted: _output_accepted,
     e.OutputRejected: _output_rejected,
     e.AnswerForm: _answer_form,
+    e.LoopSteered: _loop_steered,
     e.LimitReached: _limit_reached,
     e.CostSettled: _cost_settled,
 }

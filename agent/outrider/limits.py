@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 
-from outrider.events import LimitReached
-from outrider.messages import Limits
+from outrider.events import LimitReached, LoopSteered
+from outrider.messages import AssistantMessage, Limits, UserMessage, from_wire, to_wire
 from outrider.state import State
+from outrider_prompts import say
 
-__all__ = ["Limits", "charged", "reached"]
+__all__ = ["Limits", "charged", "reached", "steered"]
 
 
 def charged(state: State) -> Decimal:
@@ -24,6 +25,16 @@ def charged(state: State) -> Decimal:
     return known + state.guessed + (state.stake if state.open_request else 0)
 
 
+def steered(state: State) -> LoopSteered | None:
+    """What the model is told when its calls have brought nothing new for too long, once for each such loop."""
+    if state.limits.repeats is None or state.steered or state.stale < max(1, state.limits.repeats):
+        return None
+    reply = from_wire(state.last_reply.wire) if state.last_reply else None
+    calls = reply.tool_calls or () if isinstance(reply, AssistantMessage) else ()
+    names = [*dict.fromkeys(call.function.name for call in calls)]
+    return LoopSteered(state.stale, to_wire(UserMessage(say("loop_steered", names=names, times=state.stale + 1))))
+
+
 def reached(state: State, now: float) -> LimitReached | None:
     """The limit that forbids the next request, or None. ``now`` is the time in Unix seconds."""
     limits = state.limits
@@ -36,6 +47,8 @@ def reached(state: State, now: float) -> LimitReached | None:
         return LimitReached("tokens", str(state.usage.tokens), str(limits.tokens))
     if limits.seconds is not None and seconds >= limits.seconds:
         return LimitReached("seconds", f"{seconds:.1f}", f"{limits.seconds:g}")
+    if limits.repeats is not None and state.stale >= 2 * limits.repeats:
+        return LimitReached("repeats", str(state.stale), str(2 * limits.repeats))
     if limits.dollars is not None and (dollars := charged(state)) >= limits.dollars:
         return LimitReached("dollars", f"${dollars}", f"${limits.dollars}")
     return None

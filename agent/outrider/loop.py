@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Raw
 
 from outrider import events as e
-from outrider.limits import reached
+from outrider.limits import reached, steered
 from outrider.model import Ask, Composer
 from outrider.state import State
 from outrider.stop import Stop
@@ -100,6 +100,8 @@ async def ask(state: State, parts: Parts) -> None:
     if limit := reached(state, parts.now()):
         await parts.record(limit)
         return
+    if told := steered(state):
+        await parts.record(told)
     if state.delay:
         await parts.stop.beside(asyncio.sleep(state.delay))
         if parts.stop.reason:

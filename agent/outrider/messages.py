@@ -152,6 +152,7 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     effect: Effect = "write"
     repeat: Repeat = "never"
     attempt: int = 1
+    polls: bool = False
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -204,7 +205,9 @@ class Limits(Struct, frozen=True):
 
     All are checked before a request leaves; ``seconds`` also stops what is under way. ``seconds`` is active
     time: the hours a paused run waits for a person do not count. ``dollars`` is compared with the bill so far;
-    give it as 0.05, "0.05" or a Decimal, it is kept as the latter. Raises SetupError for what is no such number.
+    give it as 0.05, "0.05" or a Decimal, it is kept as the latter. ``repeats`` are rounds of calls in a row that bring
+    nothing new, the same calls with the same results: after so many the model is told, after twice as many the run
+    ends. Raises SetupError for what is no such number.
 
     JSON holds every field: what was recorded does not change with the defaults.
     """
@@ -214,6 +217,7 @@ class Limits(Struct, frozen=True):
     tokens: int | None = None
     seconds: float | None = 600.0
     dollars: Decimal | None = Decimal(1)
+    repeats: int | None = 3
 
     if TYPE_CHECKING:  # what may be given is wider than what is kept
 
@@ -224,6 +228,7 @@ class Limits(Struct, frozen=True):
             tokens: int | None = None,
             seconds: float | None = 600.0,
             dollars: Decimal | float | str | None = Decimal(1),
+            repeats: int | None = 3,
         ) -> None: ...
 
     def __post_init__(self) -> None:

@@ -75,6 +75,12 @@ class State(Struct):
     phase: Phase = "work"
     """The phase of the last request."""
 
+    seen: set[bytes] = set()
+    """Digests of all calls so far with their results, but for those of tools that poll."""
+    stale: int = 0
+    """Rounds of calls in a row in which nothing new was seen."""
+    steered: bool = False
+    """Whether the model has been told of these."""
     cut_offs: int = 0
     """Replies in a row that were cut off at the model's length limit in the middle of their calls."""
     failures: int = 0

@@ -78,6 +78,7 @@ class Options(TypedDict, total=False):
     timeout: float | None
     max_result: int
     alone: bool
+    polls: bool
     approve: bool
     doubt: Literal["ask", "tell"]
     sinks: tuple[str, ...]
@@ -111,6 +112,8 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
     """Characters of a result that the model gets to see."""
     alone: bool = False
     """Whether its calls never run beside others."""
+    polls: bool = False
+    """Whether it is there to be asked again and again: equal calls with equal results are then no loop."""
     approve: bool = False
     """Whether each call needs a person's consent."""
     doubt: Literal["ask", "tell"] = "ask"
@@ -228,6 +231,7 @@ def tool(
     - ``timeout``: seconds one call may take, default 60; None: any time.
     - ``max_result``: characters of a result that the model gets to see, default 20000.
     - ``alone``: its calls never run beside others; default False.
+    - ``polls``: it is there to be asked again and again, and equal results are no loop; default False.
     - ``approve``: each call needs a person's consent; default False.
     - ``doubt``: a call that may not be repeated is in doubt: "ask" (default) a person, or "tell" the model.
     - ``sinks``: the parameters through which data would leave or do harm; default ().
@@ -361,6 +365,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "timeout": (int, float, NoneType),
     "max_result": (int,),
     "alone": (bool,),
+    "polls": (bool,),
     "approve": (bool,),
     "sinks": (tuple, list),
 }

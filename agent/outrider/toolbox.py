@@ -148,7 +148,9 @@ class Toolbox:
         if isinstance(checked, BadArguments):
             text = say("call_bad_arguments", name=tool.name, problems=checked.problems)
             return _refusal(call.call, text)
-        intent = e.Intent(call.call.id, tool.name, checked.canonical, call.call.id, tool.effect, tool.repeat)
+        intent = e.Intent(
+            call.call.id, tool.name, checked.canonical, call.call.id, tool.effect, tool.repeat, polls=tool.polls
+        )
         return Ready(intent, call.call.wire_id, tool, call.edited)
 
     def _judge(self, call: Call, tool: AnyTool, state: State) -> Ready | e.Durable:

@@ -75,6 +75,7 @@ class Flags(Struct, frozen=True, kw_only=True):
     max_tokens: Given = None
     max_seconds: Given = None
     max_dollars: Given = None
+    max_repeats: Given = None
     json: bool = False
     events: bool = False
     quiet: bool = False
@@ -205,6 +206,7 @@ def _more(state: State) -> dict[str, int | Decimal]:
         "tokens": state.usage.tokens,
         "seconds": state.seconds,
         "dollars": charged(state),
+        "repeats": ceil(state.stale / 2),
     }
     more: int | float | Decimal = 2 * max(allowed, used[name]) or 1
     if name == "seconds":  # a few more are used up before anything is done
@@ -236,6 +238,7 @@ _LIMITS: dict[str, tuple[type[int] | type[float] | type[Decimal], str]] = {
     "tokens": (int, "Tokens of the whole run"),
     "seconds": (float, "Active time in seconds"),
     "dollars": (Decimal, "The bill in US dollars"),
+    "repeats": (int, "Rounds of calls in a row that bring nothing new"),
 }
 _AGENT = (
     click.option("-m", "--model", help="A model on OpenRouter, local, or local:PATH.gguf."),

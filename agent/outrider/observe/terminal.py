@@ -198,6 +198,10 @@ def _answer_form(event: e.AnswerForm, before: State, most: int) -> Lines:
     yield _wrapped(f"  the answer is asked for in another way now, {event.rung}: {event.why}", "warn")
 
 
+def _loop_steered(event: e.LoopSteered, before: State, most: int) -> Lines:
+    yield _wrapped(f"  {event.rounds} rounds of calls brought nothing new: the model is told", "warn")
+
+
 def _limit_reached(event: e.LimitReached, before: State, most: int) -> Lines:
     yield Line(f"limit {event.limit} reached: {event.used} of {event.allowed}", "warn")
 
@@ -238,6 +242,7 @@ _LINES: dict[type, Callable[[Any, State, int], Lines]] = {
     e.OutputAccepted: _output_accepted,
     e.OutputRejected: _output_rejected,
     e.AnswerForm: _answer_form,
+    e.LoopSteered: _loop_steered,
     e.LimitReached: _limit_reached,
     e.CostSettled: _cost_settled,
     e.ReaderFailed: _reader_failed,
