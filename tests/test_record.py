@@ -153,8 +153,8 @@ def fitting(done: Done, name: str) -> list[Json]:
 def holds(now: Any, before: Any) -> bool:
     """Whether all that was recorded is still there; limits have been added since."""
     if isinstance(before, dict):
-        added = set(now) - set(before)
-        return added <= {"repeats"} and all(holds(now[name], value) for name, value in before.items())
+        then = cast("dict[str, Any]", before)
+        return set(now) - set(then) <= {"repeats"} and all(holds(now[name], value) for name, value in then.items())
     return now == before
 
 
