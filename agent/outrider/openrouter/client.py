@@ -67,7 +67,16 @@ class OpenRouter:
         thinking = thinking_for(self._name, self._options, ask)
         tools, form = bytes(ask.tools or b""), bytes(ask.format or b"")
         added = with_server_tools(self._options, ask)
-        known = (ask.phase, tools, form, ask.detour, ask.rung, type(thinking), thinking, added)  # True is not a budget of 1
+        known = (
+            ask.phase,
+            tools,
+            form,
+            ask.detour,
+            ask.rung,
+            type(thinking),
+            thinking,
+            added,
+        )  # True is not a budget of 1
         body = self._bodies.get(known)
         if body is None:
             if len(self._bodies) > 100:
