@@ -8,7 +8,7 @@ A map of the house, low to high:
     commands, inbox         what others may ask of a run, and how that becomes events
     parts                   what a task may hold: texts, images, files
     schema, tool, toolbox   functions -> tools -> the results of calls
-    output                  the declared type of the answer, and whether a reply is one
+    output, rungs, syntax   the answer's type: whether a reply is one, the ways of asking, JSON that is written wrongly
     limits, policy          where a run ends, which calls run
     prompt, toml            prompt files: words with slots; TOML, wrong lines named
     model                   what is asked of a model; openrouter/ and local/ answer
