@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from catalogue_kit import ALL, ENDPOINTS, MODELS, SAMPLE, endpoint, model, page, put
 from outrider import Agent, Settings, SetupError, tool
@@ -381,3 +382,18 @@ def test_without_a_place_for_a_cache_all_goes_on(
     assert kept_models(settings) is None
     assert agent(settings)
     assert page([]).status == 200
+
+
+@pytest.mark.parametrize("thinking", ["auto", False, "none"])
+async def test_thinking_stays_on_where_the_model_is_known_to_refuse_anything_else(
+    server: FakeOpenRouter, settings: Settings, thinking: Any
+) -> None:
+    put(server, "acme/sage", models=[model("acme/sage", reasoning={"mandatory": True}), model(NAME)])
+    await fetch_models(settings)
+    server.add("1", "1")
+    for name in ("acme/sage", NAME):
+        agent = Agent(name, output=int, settings=replace(settings, thinking=thinking), journal=None)
+        assert (await agent.run("One?")).output == 1
+    bodies = [request.json for request in server.requests if request.method == "POST"]
+    asked = [body["reasoning"] for body in bodies]
+    assert asked == [{"enabled": True}, {"effort": "none"} if thinking == "none" else {"enabled": False}]

@@ -45,7 +45,8 @@ class Price(Struct, frozen=True, omit_defaults=True):
 class ModelCard(Struct, frozen=True, omit_defaults=True):
     """A model as OpenRouter lists it. ``slug`` is its permanent name; ``parameters`` those that any provider takes.
 
-    ``context`` and ``longest`` (of an answer) count tokens; ``created`` is in Unix seconds.
+    ``context`` and ``longest`` (of an answer) count tokens; ``created`` is in Unix seconds; ``must_think`` says that it
+    refuses not to.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ModelCard(Struct, frozen=True, omit_defaults=True):
     price: Price = Price()
     parameters: tuple[str, ...] | None = None
     inputs: tuple[str, ...] | None = None
+    must_think: bool = False
 
     def takes(self, parameter: str) -> bool | None:
         """Whether some provider of it takes a parameter of a request; None where nobody said."""
@@ -118,6 +120,7 @@ def _card(row: dict[str, Any]) -> ModelCard | None:
         price=_price(_object(row.get("pricing"))),
         parameters=_texts(row.get("supported_parameters")),
         inputs=_texts(_object(row.get("architecture")).get("input_modalities")),
+        must_think=_object(row.get("reasoning")).get("mandatory") is True,
     )
     return card if name else None
 

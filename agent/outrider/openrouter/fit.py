@@ -58,6 +58,13 @@ def takes_tools(name: str, settings: Settings) -> bool | None:
     return card.takes("tools") if card else None
 
 
+def must_think(name: str, settings: Settings) -> bool:
+    """Whether a model is known to refuse requests with thinking switched off; False where nobody said so lately."""
+    models = None if settings.catalogue is False else kept_models(settings)
+    card = find(models.rows, name) if models and models.age < TOO_OLD else None
+    return card is not None and card.must_think
+
+
 def _check_listed(name: str, settings: Settings) -> None:
     models = kept_models(settings)
     if models is None or models.age > TOO_OLD or not is_plain(name) or find(models.rows, name):

@@ -4,6 +4,7 @@ from typing import Any
 
 from outrider.errors import SetupError
 from outrider.model import Ask
+from outrider.openrouter.fit import must_think
 from outrider.openrouter.habits import Habits, habits_of
 from outrider.openrouter.ranges import check_thinking
 from outrider.openrouter.settings import Settings, Thinking
@@ -12,7 +13,8 @@ from outrider.openrouter.settings import Settings, Thinking
 def thinking_for(model: str, settings: Settings, ask: Ask) -> Thinking:
     """How this request thinks: off, on, an effort, a budget; None where nothing is said about it.
 
-    Raises SetupError when a function of the settings gives anything else.
+    It is not switched off where the catalogue knows that the model refuses that. Raises SetupError when a function of
+    the settings gives anything else.
     """
     wanted = settings.thinking
     if callable(wanted):
@@ -20,11 +22,12 @@ def thinking_for(model: str, settings: Settings, ask: Ask) -> Thinking:
         check_thinking("what thinking() returned", wanted)
     if wanted is None:
         return None
+    name = ask.detour.model or model
     if ask.detour.plain:
-        return False
-    if wanted == "auto":
-        return _auto(habits_of(ask.detour.model or model, settings.habits), settings, ask)
-    return wanted
+        wanted = False
+    elif wanted == "auto":
+        wanted = _auto(habits_of(name, settings.habits), settings, ask)
+    return wanted if thinks(wanted) or not must_think(name, settings) else True
 
 
 def _auto(habits: Habits, settings: Settings, ask: Ask) -> bool:
