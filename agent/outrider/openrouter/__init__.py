@@ -4,13 +4,16 @@
     routing.py     which providers may serve; plugins.py: what OpenRouter adds by itself
     habits.py      what is known of models (habits.toml); thinking.py: whether a request thinks
     body.py        the body that comes of all this
-    client.py      OpenRouter: one request in, its events out
+    client.py      OpenRouter: one request in, its events out; exchange.py: one request on the wire
     transport.py   the connection pool and the one way out (imports openai, aiohttp, httpx2)
     deadline.py    the time a request may take
-    merge.py       bytes of a reply -> one reply
-    cost.py        the bill; estimate.py: the most that one can be
+    merge.py       bytes of a reply -> one reply; sse.py its lines, tags.py and reasoning.py its thinking
+    mend.py        what small models get wrong in it; leaked.py: calls written as text
+    failures.py    everything that can go wrong, and whether trying again can help; advice.py: what a person can do
+    detour.py      what the next attempt does differently
+    cost.py        the bill; generation.py asks for one that did not come, estimate.py says the most that one can be
     catalogue.py   what is listed of models and providers; lists.py keeps it, fit.py judges a model by it
-    failures.py    everything that can go wrong, and whether trying again can help
+    account.py     what the server says of a key; page.py: one page of the API
 
 Importing this package imports none of the heavy ones; the first request does, in a thread.
 """
