@@ -140,12 +140,13 @@ def test_an_output_type_can_be_a_table(outrider: Shell) -> None:
 
 def test_a_run_goes_on_with_its_task_file_and_with_limits_that_were_raised(outrider: Shell) -> None:
     outrider.server.add(weather_call(), weather_call(), "Warm.", FORECAST)
+    nightly = str(outrider.work.parent / "jobs" / "nightly.toml")
     met = outrider("run", "../jobs/nightly.toml", "--max-turns", "1")
     assert met.code == 4
-    assert met.resume[2:] == ["../jobs/nightly.toml", "--max-turns", "2"]
+    assert met.resume[2:] == [nightly, "--max-turns", "2"]
     again = outrider(*met.resume)
     assert again.code == 4
-    assert again.resume[2:] == ["../jobs/nightly.toml", "--max-turns", "4"]
+    assert again.resume[2:] == [nightly, "--max-turns", "4"]
     done = outrider(*again.resume, "--json")
     assert (done.code, done.json["output"]) == (0, {"city": "Paris", "celsius": 21.5})
     assert "changed" not in again.err + done.err
@@ -158,7 +159,7 @@ def test_a_limit_that_the_file_would_take_back_is_among_the_flags_to_go_on(outri
     outrider.server.add(pay_call(), "Paid.")
     paused = outrider("run", "pay.toml", "--max-turns", "3", "--max-dollars", "none")
     assert paused.code == 6
-    assert paused.resume[2:] == ["pay.toml", "--max-turns", "3", "--max-dollars", "none"]
+    assert paused.resume[2:] == [str(outrider.work / "pay.toml"), "--max-turns", "3", "--max-dollars", "none"]
     assert outrider("approve", "last", "1:0").code == 0
     assert outrider(*paused.resume).out == "Paid.\n"
 
