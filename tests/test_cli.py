@@ -336,7 +336,7 @@ def test_the_command_to_go_on_has_the_same_habits(outrider: Shell) -> None:
 
 def test_the_help_says_which_limits_hold_where_none_is_given(outrider: Shell) -> None:
     begun = " ".join(outrider("run", "--help").out.split())
-    assert re.findall(r"Default: (\w+)\.", begun) == ["25", "none", "none", "600", "1"]
+    assert re.findall(r"Default: (\w+)\.", begun) == ["25", "none", "none", "600", "1", "3"]
     resumed = " ".join(outrider("resume", "--help").out.split())
     assert resumed.count("Default: as on record.") == 5
 

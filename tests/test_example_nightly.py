@@ -72,7 +72,7 @@ def test_a_run_that_can_go_on_is_named_and_the_night_goes_on(place: Path) -> Non
 
 
 def test_an_answer_that_never_fits_needs_a_look(place: Path) -> None:
-    with FakeOpenRouter(["no"] * 3 + [ANSWER]) as server:
+    with FakeOpenRouter(["no"] * 4 + [ANSWER]) as server:
         done = night(place, server)
     assert done.returncode == 3
     assert "a.txt needs a look: outrider show " in done.stderr

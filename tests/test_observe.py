@@ -279,6 +279,9 @@ async def test_logging_configures_nothing() -> None:
         (Detour(avoid=("bad-host",)), "again without bad-host, in 0.5 s"),
         (Detour(model="other/big"), "again with other/big, in 0.5 s"),
         (Detour(plain=True), "again without thinking, in 0.5 s"),
+        (Detour(think=True), "again with thinking, in 0.5 s"),
+        (Detour(loose=True), "again of any provider, in 0.5 s"),
+        (Detour(lower=True), "again for the answer in another form, in 0.5 s"),
         (Detour(), "again in 0.5 s"),
     ],
 )

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from agent_kit import recorded, weather
+from catalogue_kit import ALL, endpoint, put
 from outrider import Agent, Limits, Result
 from outrider.events import Detour, Replied, RequestFailed
 from outrider.journal.sqlite import SQLiteJournal
@@ -262,3 +263,30 @@ async def test_a_run_resumed_with_another_model_starts_without_the_thinking_of_t
         result = await other.resume(first.run)
     assert result.output == "Fine."
     assert (result.state.model, thinking(server)) == ("other/big", [0, 1, 0])
+
+
+MANDATORY = FakeReply(status=400, error="Reasoning is mandatory for this endpoint and cannot be disabled")
+
+
+async def test_a_model_that_must_think_is_asked_again_thinking_and_from_then_on(journal: SQLiteJournal) -> None:
+    replies: list[FakeReply | str] = [MANDATORY, "no number", "42"]
+    async with FakeOpenRouter(replies) as server:
+        agent = Agent(output=int, settings=settings(server), journal=journal)
+        result = await agent.run("How many?")
+    assert result.output == 42
+    assert [request.json["reasoning"]["enabled"] for request in server.requests] == [False, True, True]
+    [failed] = await recorded(journal, result.run, RequestFailed)
+    assert (failed.detour, failed.delay) == (Detour(think=True), 0.0)
+
+
+async def test_a_list_of_providers_that_was_wrong_is_not_insisted_on(journal: SQLiteJournal) -> None:
+    nobody = FakeReply(status=404, error="No endpoints found that support the requested parameters")
+    async with FakeOpenRouter([nobody, "Hello.", "Bye."]) as server:
+        put(server, endpoints=[endpoint("somebody", supported_parameters=[*ALL, "top_p", "top_k", "min_p"])])
+        result = await run(server, journal, catalogue=True, temperature=0.5)
+    assert result.output == "Hello."
+    chats = [request.json for request in server.requests if request.path.endswith("/completions")]
+    sent = [body.get("provider", {}).get("require_parameters") for body in chats]
+    assert sent == [True, None]
+    [failed] = await recorded(journal, result.run, RequestFailed)
+    assert failed.detour == Detour(loose=True)

@@ -155,7 +155,7 @@ def _request_failed(state: "State", event: e.RequestFailed, entry: e.Entry) -> N
 def _replied(state: "State", event: e.Replied, entry: e.Entry) -> None:
     state.open_request = 0
     state.failures, state.delay = 0, 0.0
-    state.detour = e.Detour(model=state.detour.model)  # providers and thinking have another chance each turn
+    state.detour = replace(state.detour, avoid=(), plain=False, lower=False)  # these have another chance each turn
     state.turns += 1
     _charge(state, event.usage)
     state.unpriced += event.usage.cost is None

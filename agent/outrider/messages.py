@@ -188,13 +188,16 @@ class Detour(Struct, frozen=True, omit_defaults=True):
     """What the next attempt does differently: another ``model``, without the providers in ``avoid``, or ``plain``.
 
     ``avoid`` holds provider slugs; ``plain`` means without thinking, whatever the settings say. ``lower``: the server
-    does not take the form that the answer is asked for in.
+    does not take the form that the answer is asked for in. ``think``: with thinking, though the settings say without;
+    some models refuse to do without. ``loose``: providers need not take every parameter of the request.
     """
 
     model: str = ""
     avoid: tuple[str, ...] = ()
     plain: bool = False
     lower: bool = False
+    think: bool = False
+    loose: bool = False
 
 
 NO_DETOUR = Detour()

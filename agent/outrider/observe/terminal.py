@@ -134,6 +134,12 @@ def _detour(detour: e.Detour) -> Iterator[str]:
         yield f"without {', '.join(detour.avoid)}"
     if detour.plain:
         yield "without thinking"
+    if detour.think:
+        yield "with thinking"
+    if detour.loose:
+        yield "of any provider"
+    if detour.lower:
+        yield "for the answer in another form"
 
 
 def _replied(event: e.Replied, before: State, most: int) -> Lines:

@@ -47,7 +47,8 @@ def body_settings(model: str, settings: Settings, ask: Ask, thinking: Thinking) 
         body["cache_control"] = {"type": "ephemeral", "ttl": settings.cache}
     if provider := preferences(settings.provider, ask.detour.avoid):
         body["provider"] = provider
-    return msgspec.json.encode(_fitted(body | settings.extra, _recommended(habits, thinking, body, settings), settings))
+    sampling = _recommended(habits, thinking, body, settings)
+    return msgspec.json.encode(_fitted(body | settings.extra, sampling, settings, ask.detour.loose))
 
 
 def with_session(body: bytes, session: str) -> Raw:
@@ -88,14 +89,14 @@ def _recommended(habits: Habits, thinking: Thinking, body: Mapping[str, Any], se
     return {name: value for name, value in sampling.items() if name not in body and name not in settings.extra}
 
 
-def _fitted(body: dict[str, Any], sampling: dict[str, float], settings: Settings) -> dict[str, Any]:
+def _fitted(body: dict[str, Any], sampling: dict[str, float], settings: Settings, loose: bool) -> dict[str, Any]:
     """The body with the recommended sampling, and with ``require_parameters`` where that leaves providers.
 
     Where every provider lacks something of the sampling, that is left out: a provider that is sure to take the
     tools is worth more.
     """
     whole = body | sampling
-    if "provider" in settings.extra or requires(settings.provider) != "auto":
+    if loose or "provider" in settings.extra or requires(settings.provider) != "auto":
         return whole
     sure: dict[str, float] = dict(sampling)
     for model in dict.fromkeys((body["model"], *(body.get("models") or ()))):

@@ -22,6 +22,7 @@ from outrider.openrouter.habits import habits_of
 from outrider.openrouter.lists import look
 from outrider.openrouter.mend import Mended, mend, offered_in
 from outrider.openrouter.merge import Merger
+from outrider.openrouter.routing import requires
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings, Thinking
 from outrider.openrouter.thinking import check_greedy, thinking_for
 from outrider.rungs import called
@@ -149,11 +150,18 @@ class OpenRouter:
 
     def _failed(self, request: Request, failure: Failure, merger: Merger, usage: Usage | None) -> RequestFailed:
         message, provider = failure.message, failure.provider or merger.provider
-        detour = detour_after(failure, request, merger.provider, tuple(self._options.models))
+        insists = requires(self._options.provider) == "auto" and b'"require_parameters":true' in bytes(request.settings)
+        detour = detour_after(failure, request, merger.provider, tuple(self._options.models), insists)
         retry = detour is not None and request.failures < self._options.retries
         if failure.wait is not None and failure.wait > PATIENCE and not retry:
             message = f"{message} The server asks to wait {failure.wait:.0f} s: resume the run after that."
-        other = detour is not None and (detour.lower or detour.model != request.ask.detour.model)
+        now = request.ask.detour
+        other = detour is not None and (detour.model, detour.lower, detour.think, detour.loose) != (
+            now.model,
+            False,
+            now.think,
+            now.loose,
+        )  # nobody is busy: it was refused, or somebody else is asked
         wait = 0.0 if other else delay(request.failures) if failure.wait is None else failure.wait
         key = self._options.key()
         raw = failure.raw or merger.head.decode("utf-8", "replace")

@@ -1,5 +1,7 @@
 """What the attempt after a failed one does differently: nothing, another provider, another model, no thinking."""
 
+from msgspec.structs import replace
+
 from outrider.events import Detour
 from outrider.model import Ask, Request
 from outrider.openrouter.failures import PATIENCE, PLAIN, Failure
@@ -7,28 +9,37 @@ from outrider.openrouter.failures import PATIENCE, PLAIN, Failure
 _SAME_MODEL = 2
 """After so many failures in a row of one model the next one is asked, if there is one."""
 
+_MUST_THINK = "easoning is mandatory"
 
-def detour_after(failure: Failure, request: Request, provider: str, models: tuple[str, ...]) -> Detour | None:
+
+def detour_after(
+    failure: Failure, request: Request, provider: str, models: tuple[str, ...], insists: bool = False
+) -> Detour | None:
     """What to do differently after this failure; None when nothing that we could do differently would mend it.
 
     ``provider`` is who broke off a reply that had begun, or sent one that is none; "" where nobody did: before a
     reply has begun OpenRouter itself goes round providers that fail. It is left out of the next attempt; if that
-    fails too, the next of ``models`` is asked.
+    fails too, the next of ``models`` is asked. ``insists``: on our own account the request went only to providers
+    that take all its parameters, by a list that may be old.
     """
     now, more = request.ask.detour, _next(models, request.ask.detour.model)
     if failure.status == 404 and now.avoid:  # those left out were the only ones
-        return Detour(more or now.model, plain=now.plain)
-    if not now.plain and (failure.reason == PLAIN or "enable_thinking" in failure.message):
-        return Detour(now.model, now.avoid, plain=True)  # "enable_thinking": some providers think only in streams
+        return replace(now, model=more or now.model, avoid=())
+    if failure.status == 404 and insists and not now.loose:
+        return replace(now, loose=True)
+    if failure.status == 400 and _MUST_THINK in failure.message and not now.think:
+        return replace(now, think=True, plain=False)
+    if not (now.plain or now.think) and (failure.reason == PLAIN or "enable_thinking" in failure.message):
+        return replace(now, plain=True)  # "enable_thinking": some providers think only in streams
     if not failure.retry:
-        return Detour(now.model, now.avoid, now.plain, lower=True) if _about_form(failure, request.ask) else None
+        return replace(now, lower=True) if _about_form(failure, request.ask) else None
     impatient = failure.wait is not None and failure.wait > PATIENCE
     if more and (now.avoid or impatient or (request.failures + 1) % _SAME_MODEL == 0):
         return Detour(more)
     if impatient:
         return None
     name = slug(provider)
-    return Detour(now.model, (*now.avoid, name) if name and name not in now.avoid else now.avoid, now.plain)
+    return replace(now, avoid=(*now.avoid, name)) if name and name not in now.avoid else now
 
 
 _FORM = ("response_format", "json_schema", "json_object", "structured", "schema", "strict", "grammar", "tool_choice")

@@ -13,8 +13,8 @@ from outrider.openrouter.settings import Settings, Thinking
 def thinking_for(model: str, settings: Settings, ask: Ask) -> Thinking:
     """How this request thinks: off, on, an effort, a budget; None where nothing is said about it.
 
-    It is not switched off where the catalogue knows that the model refuses that. Raises SetupError when a function of
-    the settings gives anything else.
+    It is not switched off where the model refuses that, as the catalogue knows or the server has just said. Raises
+    SetupError when a function of the settings gives anything else.
     """
     wanted = settings.thinking
     if callable(wanted):
@@ -27,7 +27,7 @@ def thinking_for(model: str, settings: Settings, ask: Ask) -> Thinking:
         wanted = False
     elif wanted == "auto":
         wanted = _auto(habits_of(name, settings.habits), settings, ask)
-    return wanted if thinks(wanted) or not must_think(name, settings) else True
+    return wanted if thinks(wanted) or not (ask.detour.think or must_think(name, settings)) else True
 
 
 def _auto(habits: Habits, settings: Settings, ask: Ask) -> bool:
