@@ -338,7 +338,7 @@ def test_the_help_says_which_limits_hold_where_none_is_given(outrider: Shell) ->
     begun = " ".join(outrider("run", "--help").out.split())
     assert re.findall(r"Default: (\w+)\.", begun) == ["25", "none", "none", "600", "1", "3"]
     resumed = " ".join(outrider("resume", "--help").out.split())
-    assert resumed.count("Default: as on record.") == 5
+    assert resumed.count("Default: as on record.") == 6
 
 
 def test_a_resumed_run_is_told_what_the_embedded_model_cannot_do(outrider: Shell) -> None:
