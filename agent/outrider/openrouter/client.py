@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from outrider.events import NO_DETOUR, NOTHING, Detour, Replied, RequestAccepted, RequestFailed
 from outrider.messages import Usage, to_wire
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from outrider.openrouter.transport import Line
 
 _transport: ModuleType | None = None
+_UNPACKED = "the arguments of a call were an object: they were taken for its text"
 
 
 class OpenRouter:
@@ -146,7 +148,8 @@ class OpenRouter:
             return Mended(message, finish)
         tools = request.ask.tools or request.ask.answer_tool
         offered = offered_in(bytes(tools)) if tools else None
-        return mend(message, finish, offered, request.number, request.ask.detour.plain)
+        mended = mend(message, finish, offered, request.number, request.ask.detour.plain)
+        return replace(mended, repairs=(*mended.repairs, _UNPACKED)) if merger.unpacked else mended
 
     def _failed(self, request: Request, failure: Failure, merger: Merger, usage: Usage | None) -> RequestFailed:
         message, provider = failure.message, failure.provider or merger.provider

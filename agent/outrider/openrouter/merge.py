@@ -109,6 +109,8 @@ class Merger:
         self.finish = ""
         self.error: Any = None
         self.usage = b""
+        self.unpacked = False
+        """Whether arguments came as an object and not as the text that belongs there."""
 
     def feed(self, data: bytes) -> bool:
         """Take in what one network read brought, cut anywhere. Returns whether it ended a piece of data.
@@ -245,6 +247,7 @@ class Merger:
         call.id = call.id or _string(piece.id)
         call.name = call.name or _string(function.name)
         if function.arguments not in (None, ""):
+            self.unpacked = self.unpacked or not isinstance(function.arguments, str)
             self._add(call.arguments, ArgumentsDelta, _argument_text(function.arguments), self._calls.index(call))
 
     def _which(self, piece: _CallPart, position: int | None) -> _Call:
