@@ -15,7 +15,7 @@ from outrider.openrouter.plugins import ResponseHealing, wire_of
 from outrider.openrouter.ranges import MOST_SESSION
 from outrider.openrouter.routing import preferences, requires
 from outrider.openrouter.settings import Settings, Thinking
-from outrider.openrouter.thinking import reasoning, thinks
+from outrider.openrouter.thinking import kept_on, reasoning, thinks
 from outrider.rungs import ANSWER_TOOL
 
 _PLAIN = (
@@ -29,7 +29,7 @@ _PLAIN = (
 def body_settings(model: str, settings: Settings, ask: Ask, thinking: Thinking) -> bytes:
     """The body of a request as a JSON object, without messages and session; ``thinking`` is how it thinks."""
     model = ask.detour.model or model
-    habits = habits_of(model, settings.habits)
+    habits, thinking = habits_of(model, settings.habits), kept_on(thinking, model, settings, ask)
     body: dict[str, Any] = {
         "model": model,
         "stream": True,

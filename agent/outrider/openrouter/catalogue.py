@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 
-from outrider.openrouter.cost import count, exact
+from outrider.openrouter.cost import count, exact, object_of
 from outrider.openrouter.cost import dollars as any_dollars
 from outrider.openrouter.detour import slug
 
@@ -97,19 +97,19 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
 
 def models_from(page: bytes) -> tuple[ModelCard, ...] | None:
     """The models of a page of ``/models``; None when it is no such page."""
-    rows = _object(_decoded(page)).get("data")
-    return tuple(card for row in _list(rows) if (card := _card(_object(row)))) if isinstance(rows, list) else None
+    rows = object_of(_decoded(page)).get("data")
+    return tuple(card for row in _list(rows) if (card := _card(object_of(row)))) if isinstance(rows, list) else None
 
 
 def endpoints_from(page: bytes) -> tuple[Endpoint, ...] | None:
     """The providers on a page of ``/models/{author}/{slug}/endpoints``; None when it is no such page."""
-    rows = _object(_object(_decoded(page)).get("data")).get("endpoints")
-    return tuple(_endpoint(_object(row)) for row in _list(rows)) if isinstance(rows, list) else None
+    rows = object_of(object_of(_decoded(page)).get("data")).get("endpoints")
+    return tuple(_endpoint(object_of(row)) for row in _list(rows)) if isinstance(rows, list) else None
 
 
 def _card(row: dict[str, Any]) -> ModelCard | None:
     name = _text(row.get("id"))
-    top = _object(row.get("top_provider"))
+    top = object_of(row.get("top_provider"))
     card = ModelCard(
         name=name,
         slug=_text(row.get("canonical_slug")),
@@ -117,37 +117,37 @@ def _card(row: dict[str, Any]) -> ModelCard | None:
         created=count(row.get("created")),
         context=count(row.get("context_length")) or count(top.get("context_length")) or None,
         longest=count(top.get("max_completion_tokens")) or None,
-        price=_price(_object(row.get("pricing"))),
+        price=_price(object_of(row.get("pricing"))),
         parameters=_texts(row.get("supported_parameters")),
-        inputs=_texts(_object(row.get("architecture")).get("input_modalities")),
-        must_think=_object(row.get("reasoning")).get("mandatory") is True,
+        inputs=_texts(object_of(row.get("architecture")).get("input_modalities")),
+        must_think=object_of(row.get("reasoning")).get("mandatory") is True,
     )
     return card if name else None
 
 
 def _endpoint(row: dict[str, Any]) -> Endpoint:
-    choices = _object(row.get("supports_tool_choice"))
+    choices = object_of(row.get("supports_tool_choice"))
     uptime = _number(row.get("uptime_last_30m"))
     return Endpoint(
         tag=_text(row.get("tag")),
         provider=_text(row.get("provider_name")),
         context=count(row.get("context_length")) or None,
         longest=count(row.get("max_completion_tokens")) or None,
-        price=_price(_object(row.get("pricing"))),
+        price=_price(object_of(row.get("pricing"))),
         quantization=_text(row.get("quantization")),
         parameters=_texts(row.get("supported_parameters")),
         choices=tuple(name for name, so in choices.items() if so is True) if choices else None,
         tier=_text(row.get("service_tier")),
         status=int(_number(row.get("status")) or 0),
         uptime=_number(row.get("uptime_last_1d")) if uptime is None else uptime,
-        latency=_number(_object(row.get("latency_last_30m")).get("p50")),
-        throughput=_number(_object(row.get("throughput_last_30m")).get("p50")),
+        latency=_number(object_of(row.get("latency_last_30m")).get("p50")),
+        throughput=_number(object_of(row.get("throughput_last_30m")).get("p50")),
     )
 
 
 def _price(row: dict[str, Any]) -> Price:
     prompt, completion = dollars(row.get("prompt")), dollars(row.get("completion"))
-    steps = [_object(each) for each in _list(row.get("overrides"))]
+    steps = [object_of(each) for each in _list(row.get("overrides"))]
     writes = ("input_cache_write", "input_cache_write_1h")
     dear = [row.get(name) for name in writes] + [step.get(name) for step in steps for name in ("prompt", *writes)]
     thought = [row.get("internal_reasoning")]
@@ -180,10 +180,6 @@ def _decoded(page: bytes) -> Any:
         return exact.decode(page)
     except (msgspec.DecodeError, ValueError, ArithmeticError):
         return None
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:
@@ -263,7 +259,7 @@ def able(endpoints: Sequence[Endpoint], body: Mapping[str, Any]) -> tuple[Endpoi
 
 def open_to(endpoints: Sequence[Endpoint], body: Mapping[str, Any]) -> tuple[Endpoint, ...]:
     """Those that the body's ``provider`` preferences and service tier leave to choose from."""
-    wanted = _object(body.get("provider"))
+    wanted = object_of(body.get("provider"))
     only = _slugs(wanted.get("only"))
     if wanted.get("allow_fallbacks") is False and (order := _slugs(wanted.get("order"))):
         only = [each for each in only if each in order] if only else order
@@ -273,7 +269,7 @@ def open_to(endpoints: Sequence[Endpoint], body: Mapping[str, Any]) -> tuple[End
         lambda each: not only or _named(each, only),
         lambda each: not _named(each, ignore),
         lambda each: not kinds or (each.quantization or "unknown") in kinds,
-        lambda each: _affordable(each.price, _object(most)),
+        lambda each: _affordable(each.price, object_of(most)),
         lambda each: tier or each.tier in ("", "default", "standard", "auto") or each.tag in only,
     ]
     return tuple(each for each in endpoints if all(test(each) for test in tests))
@@ -285,7 +281,7 @@ def takes_all(endpoint: Endpoint, body: Mapping[str, Any]) -> bool:
     if has is None:
         return False
     named = {name for name, value in body.items() if name in PARAMETERS and value is not None}
-    kind = _object(body.get("response_format")).get("type", "text")
+    kind = object_of(body.get("response_format")).get("type", "text")
     if kind != "text":
         named.add("structured_outputs" if kind == "json_schema" else "response_format")
     if "reasoning" in has:

@@ -15,7 +15,7 @@ from outrider.model import Ask, ModelEvent, Request
 from outrider.openrouter.advice import advice
 from outrider.openrouter.body import body_settings, with_server_tools, with_session
 from outrider.openrouter.cost import usage_from
-from outrider.openrouter.detour import detour_after
+from outrider.openrouter.detour import detour_after, is_other
 from outrider.openrouter.exchange import Exchange
 from outrider.openrouter.failures import PATIENCE, Broken, Failure, delay, judge
 from outrider.openrouter.generation import bill
@@ -70,16 +70,8 @@ class OpenRouter:
         thinking = thinking_for(self._name, self._options, ask)
         tools, form = bytes(ask.tools or b""), bytes(ask.format or b"")
         added = with_server_tools(self._options, ask)
-        known = (
-            ask.phase,
-            tools,
-            form,
-            ask.detour,
-            ask.rung,
-            type(thinking),
-            thinking,
-            added,
-        )  # True is not a budget of 1
+        how = (type(thinking), thinking)  # True is not a budget of 1
+        known = (ask.phase, tools, form, ask.detour, ask.rung, *how, added)
         body = self._bodies.get(known)
         if body is None:
             if len(self._bodies) > 100:
@@ -158,14 +150,13 @@ class OpenRouter:
         retry = detour is not None and request.failures < self._options.retries
         if failure.wait is not None and failure.wait > PATIENCE and not retry:
             message = f"{message} The server asks to wait {failure.wait:.0f} s: resume the run after that."
-        now = request.ask.detour
-        other = detour is not None and (detour.model, detour.lower, detour.think, detour.loose) != (
-            now.model,
-            False,
-            now.think,
-            now.loose,
-        )  # nobody is busy: it was refused, or somebody else is asked
-        wait = 0.0 if other else delay(request.failures) if failure.wait is None else failure.wait
+        wait = (
+            0.0
+            if detour and is_other(detour, request.ask.detour)
+            else delay(request.failures)
+            if failure.wait is None
+            else failure.wait
+        )
         key = self._options.key()
         raw = failure.raw or merger.head.decode("utf-8", "replace")
         return RequestFailed(

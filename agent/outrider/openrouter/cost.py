@@ -18,25 +18,26 @@ def usage_from(wire: bytes) -> Usage | None:
     provider charged is added. Fields of a wrong type count as not said.
     """
     try:
-        usage = _object(exact.decode(wire))
+        usage = object_of(exact.decode(wire))
     except (msgspec.DecodeError, ValueError, ArithmeticError):
         return None
     if not usage:
         return None
     cost = dollars(usage.get("cost"))
-    upstream = dollars(_object(usage.get("cost_details")).get("upstream_inference_cost"))
+    upstream = dollars(object_of(usage.get("cost_details")).get("upstream_inference_cost"))
     if usage.get("is_byok") is True and upstream is not None:
         cost = (cost or Decimal(0)) + upstream
     return Usage(
         prompt_tokens=count(usage.get("prompt_tokens")),
         completion_tokens=count(usage.get("completion_tokens")),
-        reasoning_tokens=count(_object(usage.get("completion_tokens_details")).get("reasoning_tokens")),
-        cached_tokens=count(_object(usage.get("prompt_tokens_details")).get("cached_tokens")),
+        reasoning_tokens=count(object_of(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        cached_tokens=count(object_of(usage.get("prompt_tokens_details")).get("cached_tokens")),
         cost=cost,
     )
 
 
-def _object(value: Any) -> dict[str, Any]:
+def object_of(value: Any) -> dict[str, Any]:
+    """A JSON object; an empty one for what is none."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 

@@ -54,6 +54,11 @@ def _about_form(failure: Failure, ask: Ask) -> bool:
     return any(word in told for word in (_FILTERED if failure.status == 404 else _FORM))
 
 
+def is_other(then: Detour, now: Detour) -> bool:
+    """Whether nobody need wait: another model is asked, or what was refused is asked for in another way."""
+    return replace(then, avoid=(), plain=False) != replace(now, avoid=(), plain=False)
+
+
 def slug(provider: str) -> str:
     """A provider's name as routing preferences have it: "Amazon Bedrock" is amazon-bedrock."""
     return "-".join(provider.lower().replace(".", "-").split())

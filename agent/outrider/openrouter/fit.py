@@ -39,8 +39,7 @@ def check_inputs(name: str, settings: Settings, inputs: frozenset[str]) -> None:
 
 def _takes_images(name: str, settings: Settings) -> bool | None:
     """Whether a model takes images; the catalogue knows better than the habits, and None is for what neither knows."""
-    models = kept_models(settings) if settings.catalogue is not False else None
-    card = find(models.rows, name) if models and models.age < TOO_OLD else None
+    card = _card(name, settings)
     if card and card.inputs is not None:
         return "image" in card.inputs
     return False if habits_of(name, settings.habits).text_only else None
@@ -53,16 +52,20 @@ def takes_tools(name: str, settings: Settings) -> bool | None:
         left = open_to(providers.rows, {"model": name, "provider": preferences(settings.provider, ())})
         said = [each.takes("tools") for each in left]
         return any(said) if said and (any(said) or None not in said) else None
-    models = kept_models(settings)
-    card = find(models.rows, name) if models and models.age < TOO_OLD else None
+    card = _card(name, settings)
     return card.takes("tools") if card else None
 
 
 def must_think(name: str, settings: Settings) -> bool:
     """Whether a model is known to refuse requests with thinking switched off; False where nobody said so lately."""
-    models = None if settings.catalogue is False else kept_models(settings)
-    card = find(models.rows, name) if models and models.age < TOO_OLD else None
+    card = _card(name, settings)
     return card is not None and card.must_think
+
+
+def _card(name: str, settings: Settings) -> ModelCard | None:
+    """The model as it was listed lately; None where nobody may look, or nobody has."""
+    models = None if settings.catalogue is False else kept_models(settings)
+    return find(models.rows, name) if models and models.age < TOO_OLD else None
 
 
 def _check_listed(name: str, settings: Settings) -> None:

@@ -1,13 +1,13 @@
 """The bill of a reply that broke off before it said what it cost, asked for by the reply's id."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
 from outrider.messages import Usage
-from outrider.openrouter.cost import count, dollars, exact
+from outrider.openrouter.cost import count, dollars, exact, object_of
 
 if TYPE_CHECKING:
     from outrider.openrouter.transport import Line
@@ -46,8 +46,7 @@ async def _asked(line: "Line", generation: str) -> tuple[Usage | None, bool]:
         answer: Any = exact.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None, False
-    told: Any = cast("dict[str, Any]", answer).get("data") if isinstance(answer, dict) else None
-    return (_usage(cast("dict[str, Any]", told)), False) if isinstance(told, dict) else (None, False)
+    return _usage(object_of(object_of(answer).get("data"))), False
 
 
 def _usage(told: dict[str, Any]) -> Usage | None:

@@ -13,8 +13,7 @@ from outrider.openrouter.settings import Settings, Thinking
 def thinking_for(model: str, settings: Settings, ask: Ask) -> Thinking:
     """How this request thinks: off, on, an effort, a budget; None where nothing is said about it.
 
-    It is not switched off where the model refuses that, as the catalogue knows or the server has just said. Raises
-    SetupError when a function of the settings gives anything else.
+    Raises SetupError when a function of the settings gives anything else.
     """
     wanted = settings.thinking
     if callable(wanted):
@@ -27,7 +26,13 @@ def thinking_for(model: str, settings: Settings, ask: Ask) -> Thinking:
         wanted = False
     elif wanted == "auto":
         wanted = _auto(habits_of(name, settings.habits), settings, ask)
-    return wanted if thinks(wanted) or not (ask.detour.think or must_think(name, settings)) else True
+    return wanted
+
+
+def kept_on(thinking: Thinking, model: str, settings: Settings, ask: Ask) -> Thinking:
+    """The same, but not switched off where the model refuses that, as the server has just said or a list does."""
+    off = thinking is not None and not thinks(thinking)
+    return True if off and (ask.detour.think or must_think(model, settings)) else thinking
 
 
 def _auto(habits: Habits, settings: Settings, ask: Ask) -> bool:
