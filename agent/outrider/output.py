@@ -1,7 +1,7 @@
 """The answer: an output type, how a request asks for it, and whether a reply is one."""
 
 import re
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -10,8 +10,8 @@ from outrider import events as e
 from outrider.errors import SetupError
 from outrider.messages import UserMessage, to_wire
 from outrider.model import Ask
-from outrider.rungs import RUNGS, Ladder
-from outrider.schema import Checked, Checker, Mismatch, Schema, checker_for
+from outrider.rungs import RUNGS, STRICT, Ladder
+from outrider.schema import WRAP, Answer, Checked, Checker, Mismatch, Nulls, answer_of
 from outrider.state import State
 from outrider_prompts import say
 
@@ -26,9 +26,6 @@ MOST_REJECTIONS = 4
 MOST_MISFITS = 2
 """How many of them on one rung, before the answer is asked for in another way."""
 
-_WRAP = "answer"
-"""Providers want an object at the root of a schema: any other type travels as the one property of an object."""
-
 
 class OutputType(Generic[Out]):
     """What a run's answer has to be: plain text, or something that JSON of a schema stands for."""
@@ -40,9 +37,9 @@ class OutputType(Generic[Out]):
         if declared is None or declared is str:
             self.name = "text"
             return
-        self._checker = cast("Checker[Out]", checker_for(_union(declared)))
-        self.name = _name_of(declared)
-        self._schema, self._wrapped = _object_root(self._checker.schema)
+        answer: Answer[Out] = answer_of(declared)
+        self.name, self._checker = answer.name, answer.checker
+        self._schema, self._wrapped, self._nulls = answer.schema, answer.wrapped, Nulls(answer.schema)
         self.ladder = Ladder(self.name, self._schema)
 
     # ------------------------------------------------------------------------------------------- asking
@@ -91,9 +88,9 @@ class OutputType(Generic[Out]):
             if cut_off:
                 return _reject(("cut off at the length limit",), say("answer_truncated"), "truncated")
             return e.OutputAccepted(Raw(msgspec.json.encode(text)))
-        checked, repairs = self._check(self._checker, text), ()
+        checked, repairs = self._check(self._checker, text, state), ()
         if isinstance(checked, Mismatch) and not cut_off and (plain := _plainly(text)):
-            checked, repairs = self._check(self._checker, plain.text), plain.repairs
+            checked, repairs = self._check(self._checker, plain.text, state), plain.repairs
         if isinstance(checked, Checked):
             return e.OutputAccepted(checked.canonical, repairs)
         return self._mismatch(state, checked, cut_off)
@@ -108,14 +105,18 @@ class OutputType(Generic[Out]):
         told = say("answer_rejected", problems=mismatch.problems, schema=schema)
         return _reject(mismatch.problems, told, "rejected" if last else None)
 
-    def _check(self, checker: Checker[Out], text: str) -> Checked[Out] | Mismatch:
-        checked = checker.check(text, sort=False)
-        if isinstance(checked, Checked) or not self._wrapped or not (inner := _unwrapped(text)):
-            return checked
-        checked = checker.check(inner, sort=False)
-        if isinstance(checked, Mismatch):  # the model must find the places in what it wrote
-            return Mismatch(tuple(re.sub(r"^\$", f"$.{_WRAP}", problem) for problem in checked.problems))
-        return checked
+    def _check(self, checker: Checker[Out], text: str, state: State) -> Checked[Out] | Mismatch:
+        if state.form == STRICT:
+            text = self._nulls.taken_out_of(text)
+        inner = _unwrapped(text) if self._wrapped else None
+        if inner is None:
+            return checker.check(text, sort=False)
+        within, whole = checker.check(inner, sort=False), checker.check(text, sort=False)
+        asked, other = (within, whole) if state.phase == "answer" else (whole, within)
+        if isinstance(asked, Checked) or isinstance(other, Checked):
+            return asked if isinstance(asked, Checked) else other
+        problems = within.problems if isinstance(within, Mismatch) else ()
+        return Mismatch(tuple(re.sub(r"^\$", f"$.{WRAP}", problem) for problem in problems))  # as the model wrote it
 
     def read(self, state: State) -> Out:
         """The accepted answer as a value of the declared type. Raises SetupError if the type no longer takes it."""
@@ -136,7 +137,7 @@ def _unwrapped(text: str) -> Raw | None:
         inner = msgspec.json.decode(text, type=dict[str, Raw])
     except (msgspec.DecodeError, RecursionError):
         return None
-    return inner[_WRAP] if list(inner) == [_WRAP] else None
+    return inner[WRAP] if list(inner) == [WRAP] else None
 
 
 def _reject(problems: tuple[str, ...], told: str, outcome: e.Outcome | None = None) -> e.OutputRejected:
@@ -152,37 +153,3 @@ def _plainly(text: str) -> "Read | None":
 
         return read(text)
     return None
-
-
-def _union(declared: Any) -> Any:
-    if not isinstance(declared, tuple):
-        return declared
-    members = cast("tuple[Any, ...]", declared)
-    if not members:
-        raise SetupError("output is an empty tuple", "Name at least one type, as in output=(Invoice, Refusal).")
-    union = members[0]
-    for member in members[1:]:
-        union = union | member
-    return union
-
-
-def _name_of(declared: Any) -> str:
-    if isinstance(declared, tuple):
-        name = "_or_".join(_name_of(member) for member in cast("tuple[Any, ...]", declared))
-    elif isinstance(declared, dict):
-        name = str(cast("dict[str, Any]", declared).get("title", "Answer"))
-    elif isinstance(declared, type) and not getattr(declared, "__args__", None):
-        name = declared.__name__
-    else:
-        name = str(declared)
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:64] or "Answer"
-
-
-def _object_root(schema: Schema) -> tuple[Schema, bool]:
-    """The schema with an object at its root, and whether it had to be wrapped for that."""
-    if schema.get("type") == "object":
-        return schema, False
-    inner = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema")}
-    kept = {key: value for key, value in schema.items() if key not in inner}
-    wrapped = {"type": "object", "properties": {_WRAP: inner}, "required": [_WRAP], "additionalProperties": False}
-    return {**wrapped, **kept}, True

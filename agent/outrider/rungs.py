@@ -16,6 +16,9 @@ from outrider_prompts import say
 
 ANSWER_TOOL = "final_answer"
 
+STRICT = "json_schema strict"
+"""The rung on which what may be left out has to be there, as null."""
+
 
 class Form(Struct, frozen=True):
     """How a request asks for the answer, in wire form: a ``response_format``, or tools of which one must be called."""
@@ -42,7 +45,7 @@ class Rung(Struct, frozen=True):
 
 
 def _schema(name: str, schema: Schema, strict: bool) -> Form:
-    rung = "json_schema strict" if strict else "json_schema"
+    rung = STRICT if strict else "json_schema"
     return _format(rung, {"type": "json_schema", "json_schema": {"name": name, "strict": strict, "schema": schema}})
 
 
@@ -63,7 +66,7 @@ def _tool(name: str, schema: Schema) -> Form:
 RUNGS = {
     rung.name: rung
     for rung in (
-        Rung("json_schema strict", _strict, "structured_outputs", refused="json_schema", misfit="final_answer tool"),
+        Rung(STRICT, _strict, "structured_outputs", refused="json_schema", misfit="final_answer tool"),
         Rung(
             "json_schema",
             lambda name, schema: _schema(name, schema, strict=False),

@@ -1,14 +1,10 @@
 """How Pydantic writes the schemas that models read."""
 
-from typing import Any, cast
-
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 
 from outrider.schema.check import Schema
-
-_NAMED = frozenset(("properties", "patternProperties", "$defs", "definitions", "dependentSchemas"))
-_DATA = frozenset(("default", "const", "enum", "examples", "required", "discriminator"))
+from outrider.schema.walk import each
 
 
 class Describing(GenerateJsonSchema):
@@ -28,19 +24,8 @@ def tidy(schema: Schema) -> Schema:
     name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
     if name in schema.get("$defs", {}):
         schema = schema["$defs"][name] | {key: value for key, value in schema.items() if key != "$ref"}
-    return _without_titles(schema)
+    return each(schema, _without_title)
 
 
-def _without_titles(schema: Schema) -> Schema:
-    return {key: _below(key, value) for key, value in schema.items() if key != "title"}
-
-
-def _below(key: str, value: Any) -> Any:
-    if key in _DATA:
-        return value
-    if isinstance(value, dict):
-        below = cast(Schema, value)
-        if key in _NAMED:
-            return {name: _below("", inner) for name, inner in below.items()}
-        return _without_titles(below)
-    return [_below("", item) for item in cast(list[Any], value)] if isinstance(value, list) else value
+def _without_title(schema: Schema) -> Schema:
+    return {key: value for key, value in schema.items() if key != "title"}
