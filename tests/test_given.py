@@ -78,6 +78,7 @@ class HalfAModel:
         ({"model": "qwen3-14b"}, "has no vendor", "qwen/qwen3-14b"),
         ({"model": "Local"}, "there is no model 'Local'", "Did you mean local?"),
         ({"model": "LOCAL:/a/b.gguf"}, "there is no model", "Did you mean local:/a/b.gguf?"),
+        ({"model": "locl"}, "has no vendor", "Did you mean local? Write vendor/name"),
         ({"model": "model.gguf"}, "has no vendor", "local:model.gguf"),
         ({"name": ""}, "name is ''", "a text"),
         ({"journal": 3}, "journal is 3", "SQLiteJournal(folder)"),
@@ -231,7 +232,7 @@ def test_a_missing_key_names_both_ways_on_without_one(monkeypatch: pytest.Monkey
     with pytest.raises(SetupError) as caught:
         Agent(OpenRouter("some/model", Settings()), journal=None).run_sync("go")
     assert 'Agent("local")' in caught.value.hint
-    assert "--model local" in caught.value.hint
+    assert "-m local" in caught.value.hint
 
 
 # --------------------------------------------------------------------------------------------------- help

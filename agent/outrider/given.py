@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
-from outrider.errors import SetupError
+from outrider.errors import SetupError, did_you_mean
 from outrider.journal import Journal
 from outrider.messages import Limits
 from outrider.model import Model
@@ -46,10 +46,10 @@ def model_from(model: str | Model, settings: Settings) -> Model:
     if is_openrouter(settings.base_url) and given.partition(":")[0].lower() == "local":
         raise SetupError(f"there is no model {given!r}", f"Did you mean local{given[len('local') :]}?")
     if is_openrouter(settings.base_url) and "/" not in given:
+        near = did_you_mean(given.lower(), ["local"])
         hint = f"Write local:{given}" if given.endswith(".gguf") else "Write vendor/name, as in qwen/qwen3-14b"
-        raise SetupError(
-            f"model {given!r} has no vendor", f"{hint}; openrouter.ai/models lists them, and local needs no key."
-        )
+        known = f"{hint}; openrouter.ai/models lists them, and local needs no key."
+        raise SetupError(f"model {given!r} has no vendor", f"{near} {known}".lstrip())
     from outrider.openrouter import OpenRouter
 
     return OpenRouter(given, settings)

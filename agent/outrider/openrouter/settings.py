@@ -152,7 +152,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SetupError(
                 f"there is no API key for OpenRouter{other if os.environ.get('OPENAI_API_KEY') else ''}",
                 f"Put one into the variable {KEY_VARIABLE} (keys are made at openrouter.ai/keys), "
-                'or go on without a key: Agent("local"), on the command line --model local',
+                'or go on without a key: -m local on the command line, Agent("local") in Python',
             )
         if wrong := _wrong_with(key, is_openrouter(self.base_url)):
             raise SetupError(f"the API key {wrong}", f"Copy it into {KEY_VARIABLE} once more, from openrouter.ai/keys.")
