@@ -1,5 +1,6 @@
 """The command line: reading the record, and what it says to mistakes."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -64,7 +65,8 @@ def test_a_story_tells_the_run(outrider: Shell) -> None:
 def test_without_a_key_it_says_what_to_do_and_records_nothing(outrider: Shell) -> None:
     done = outrider("run", "Hi", OPENROUTER_API_KEY="")
     assert (done.code, done.out) == (2, "")
-    assert all(word in done.err for word in ("OPENROUTER_API_KEY", "openrouter.ai/keys", "--model local"))
+    assert all(word in done.err for word in ("OPENROUTER_API_KEY", "openrouter.ai/keys"))
+    assert "go on without a key: -m local on the command line," in done.err
     assert not outrider.home.exists()
 
 
@@ -159,6 +161,7 @@ def test_the_list_of_runs_is_filtered_by_word_outcome_and_age(outrider: Shell) -
     head, first, *_ = outrider("runs").out.splitlines()
     assert head.split() == ["run", "begun", "outcome", "turns", "calls", "cost", "agent", "task"]
     assert first.split()[-2:] == ["Nightly", "Look."]
+    assert re.search(r"  \d{4}-\d\d-\d\d \d\d:\d\d[+-]\d\d:\d\d  ", first), "a time says its zone"
     assert "no run on record here is like that" in outrider("runs", "--outcome", "limit").err
     wrong = outrider("runs", "--since", "yesterday")
     assert (wrong.code, "'yesterday' is no time such as 90s, 5min, 3h or 2d" in wrong.err) == (2, True)

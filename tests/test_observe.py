@@ -4,6 +4,7 @@ import asyncio
 import io
 import logging
 import sys
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,8 @@ from outrider.events import (
     OutputRejected,
     Replied,
     RequestFailed,
+    RunFinished,
+    RunResumed,
     RunStarted,
 )
 from outrider.messages import AssistantMessage, Limits, ToolCall, Usage, UserMessage, WireCall, WireFunction, to_wire
@@ -95,6 +98,40 @@ async def test_a_story_shows_what_a_person_said_and_the_arguments_put_in_place()
     assert "allowed by cli, with other arguments\n    {\n" in told
     assert '"amount": 2' in told
     assert "  5 tokens · cost unknown · some\n" in told
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(), "25 turns, 600 seconds, $1, 3 repeats"),
+        (Limits(turns=1, tool_calls=2, seconds=None, dollars=0.05, repeats=None), "1 turn, 2 tool calls, $0.05"),
+        (Limits(turns=None, seconds=None, dollars=None, repeats=None), "none"),
+    ],
+)
+def test_limits_are_told_as_people_write_them(limits: Limits, told: str) -> None:
+    lines = [line.text for line in story([Entry(1, 0.0, RunStarted("r", "task", "agent", "local", (), limits))])]
+    assert f"limits: {told}" in lines
+
+
+def test_times_say_how_far_they_are_from_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        started = RunStarted("r", "task", "agent", "local", (), Limits())
+        told = [line.text for line in story([Entry(1, 0.0, started), Entry(2, 60.0, RunResumed("cli", Limits()))])]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert told[0] == "run r · agent · local · 1970-01-01 05:30:00+05:30"
+    assert any(line.startswith("resumed · 1970-01-01 05:31:00+05:30 · ") for line in told)
+
+
+def test_a_traceback_is_followed_by_one_blank_line() -> None:
+    failed = RunFinished("error", detail="it broke", error="Traceback:\n  ValueError: no\n")
+    entries = [Entry(1, 0.0, RunStarted("r", "task", "agent", "local", (), Limits())), Entry(2, 0.0, failed)]
+    told = [row for line in story(entries) for row in line.text.split("\n")]
+    after = told[told.index("      ValueError: no") + 1 :]
+    assert (after[0].strip(), after[1].startswith("to go on: ")) == ("", True)
 
 
 def test_a_failure_that_is_tried_again_is_one_sentence() -> None:

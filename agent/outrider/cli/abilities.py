@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from outrider.errors import SetupError
 from outrider.openrouter.catalogue import Endpoint, cheapest_first
-from outrider.openrouter.fit import ago, check_model, prices
+from outrider.openrouter.fit import check_model, prices
 from outrider.openrouter.lists import DAY, Kept, asks, fetch_endpoints, kept_endpoints
 from outrider.openrouter.page import Refused
 from outrider.openrouter.settings import Settings
+from outrider.times import ago
 
 SECONDS = 10.0
 TOLD = {"tools": "tools", "structured_outputs": "answers of a JSON Schema", "reasoning": "thinking"}

@@ -14,11 +14,11 @@ from outrider.cli.text import out, out_json, stdout, tell
 from outrider.errors import OutriderError, SetupError, did_you_mean
 from outrider.observe.line import Line
 from outrider.openrouter.catalogue import MILLION, Endpoint, ModelCard, cheapest_first, find
-from outrider.openrouter.fit import ago
 from outrider.openrouter.lists import DAY, Kept, fetch_endpoints, fetch_models, kept_endpoints, kept_models, key_or_none
 from outrider.openrouter.page import Refused
 from outrider.openrouter.settings import BASE_URL, Settings
 from outrider.telling import clean, counted
+from outrider.times import ago
 
 Row = TypeVar("Row", ModelCard, Endpoint)
 ABLE = {"tools": "tools", "schema": "structured_outputs", "reasoning": "reasoning"}

@@ -20,8 +20,9 @@ from outrider.observe.line import Tone, tone_of
 from outrider.observe.terminal import short
 from outrider.state import State
 from outrider.telling import bill, clean, cost_of, dollars
+from outrider.times import UNITS, age, when
 
-WIDE = 90
+WIDE = 96
 """Cells from which on all columns are shown."""
 LONGEST_BILL = 16
 """Cells that a bill takes at most where they are fewer."""
@@ -30,16 +31,15 @@ LEAST_TASK = 16
 RESTING = ("running", "unfinished")
 """What stands for the outcome of a run without one: a living process owns it, or none does."""
 
-_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-
 
 class RunLine(Struct, frozen=True, kw_only=True):
     """A run on record. ``live``: a living process owns it. ``outcome`` is null while no end is on record.
 
-    ``cost`` is what was billed, in dollars; what is not in it, and ``tool_failures``, is as in a report. These four
-    are null where the run's record cannot be read.
+    ``created`` and ``updated`` are Unix seconds. ``cost`` is what was billed, in dollars; what is not in it, and
+    ``tool_failures``, is as in a report. These four are null where the run's record cannot be read.
     """
 
+    schema: int = 1
     run: str
     created: float
     updated: float
@@ -86,7 +86,7 @@ def _seconds(text: str) -> float:
     parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|min|h|d)", text)
     if not parts:
         raise click.BadParameter(f"{text!r} is no time such as 90s, 5min, 3h or 2d.")
-    return float(parts[1]) * _UNITS[parts[2]]
+    return float(parts[1]) * UNITS[parts[2]]
 
 
 @click.command("runs")
@@ -174,8 +174,8 @@ def _cells(listed: Listed, room: int) -> dict[str, str]:
     failed = f", {listed.failures} failed" if listed.failures else ""
     return {
         "run": summary.run,
-        "age": _age(time.time() - summary.created),
-        "begun": time.strftime("%Y-%m-%d %H:%M", time.localtime(summary.created)),
+        "age": age(time.time() - summary.created),
+        "begun": when(summary.created, "minutes"),
         "outcome": listed.outcome,
         "turns": str(totals.turns),
         "calls": f"{totals.tool_calls}{failed}",
@@ -192,12 +192,6 @@ def _columns(found: Sequence[Listed], wide: bool) -> list[str]:
         return ["run", "begun", "outcome", "turns", "calls", "cost", *agents, "task"]
     calls = ["calls"] if any(each.failures for each in found) else []
     return ["run", "age", "outcome", *calls, "cost", "task"]
-
-
-def _age(seconds: float) -> str:
-    """How long ago something was, in one unit."""
-    unit = next((unit for unit in ("d", "h", "min") if seconds >= _UNITS[unit]), "s")
-    return f"{max(0, int(seconds / _UNITS[unit]))} {unit}"
 
 
 def _table(found: Sequence[Listed]) -> list[str]:

@@ -1,7 +1,7 @@
 """A whole record as text to read: what was asked, answered, called and decided, in order."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from textwrap import indent
 from typing import Any
 
@@ -15,6 +15,7 @@ from outrider.observe.terminal import Lines, call_name, result_text, told
 from outrider.parts import short
 from outrider.state import State
 from outrider.telling import ending, figures, pretty, typed
+from outrider.times import when
 
 MOST = 4000
 """Characters shown of any one text."""
@@ -31,15 +32,11 @@ def story(entries: Iterable[e.Entry]) -> Iterator[Line]:
 
 
 def block(text: str, margin: str = "    ", most: int = MOST) -> str:
-    """The text, indented and bounded."""
+    """The text, indented and bounded; without the line ends behind it."""
+    text = text.rstrip("\n")
     left = len(text) - most
     shown = text if left <= 0 else f"{text[:most]}\n… {left} more characters"
     return indent(shown, margin, lambda line: True)
-
-
-def when(at: float) -> str:
-    """A time in Unix seconds, as a clock here shows it."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def _as_it_happened(event: e.Durable, entry: e.Entry, before: State) -> Lines:
@@ -49,7 +46,14 @@ def _as_it_happened(event: e.Durable, entry: e.Entry, before: State) -> Lines:
 
 def _limits(limits: Limits) -> str:
     given = ((name, getattr(limits, name)) for name in limits.__struct_fields__)
-    return ", ".join(f"{value:g} {name}" for name, value in given if value is not None) or "none"
+    return ", ".join(_limit(name, value) for name, value in given if value is not None) or "none"
+
+
+def _limit(name: str, value: float | Decimal) -> str:
+    if name == "dollars":
+        return f"${value:f}"
+    words = name.replace("_", " ")
+    return f"{value:g} {words.removesuffix('s') if value == 1 else words}"
 
 
 def _run_started(event: e.RunStarted, entry: e.Entry, before: State) -> Lines:

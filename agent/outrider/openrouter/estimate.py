@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Struct
 
 from outrider.openrouter.catalogue import Endpoint, longest_asked, open_to
-from outrider.openrouter.fit import ago
 from outrider.openrouter.lists import kept_endpoints
 from outrider.openrouter.settings import Settings
 from outrider.parts import FILE_MARK, IMAGE_MARK
+from outrider.times import ago
 
 _FREE = frozenset(("response-healing", "context-compression", "moderation"))
 """Plugins without a price of their own."""

@@ -6,6 +6,7 @@ from outrider.openrouter.habits import habits_of
 from outrider.openrouter.lists import DAY, kept_endpoints, kept_models
 from outrider.openrouter.routing import preferences
 from outrider.openrouter.settings import Settings, is_openrouter
+from outrider.times import ago
 
 _NEWER = "Newer data: outrider models --refresh"
 TOO_OLD = 7 * DAY
@@ -94,11 +95,3 @@ def prices(row: ModelCard | Endpoint) -> str:
     """What a million tokens cost, as in ``$0.06 in, $0.24 out``."""
     both = (("in", row.price.prompt), ("out", row.price.completion))
     return ", ".join(f"{'?' if each is None else f'${(each * MILLION).normalize():f}'} {way}" for way, each in both)
-
-
-def ago(seconds: float) -> str:
-    """An age in words: "just now", "3 h ago"."""
-    for size, unit in ((DAY, "d"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return "just now"
