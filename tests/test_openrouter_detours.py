@@ -18,7 +18,7 @@ from outrider.openrouter import OpenRouter, Settings
 from outrider.openrouter.detour import slug
 from outrider.testing import FakeOpenRouter, FakeReply
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_waiting")]
 
 GARBAGE = FakeReply(chunks=[{"provider": "Bad Host", "choices": [{"index": 0, "delta": {"content": "Hal"}}]}])
 """A reply that breaks off, by a provider that says its name."""
@@ -30,13 +30,8 @@ FREE = Limits(dollars=None)
 """Replies that break off without a bill count as dear."""
 
 
-def settings(server: FakeOpenRouter, **more: Any) -> Settings:
-    made: dict[str, Any] = {"base_url": server.base_url, "api_key": "sk-test", "bill_seconds": 0.0}
-    return Settings(**made | more)
-
-
 async def run(server: FakeOpenRouter, journal: SQLiteJournal, **more: Any) -> Result[str]:
-    return await Agent(settings=settings(server, **more), journal=journal, limits=FREE).run("Hello?")
+    return await Agent(settings=server.settings(**more), journal=journal, limits=FREE).run("Hello?")
 
 
 def ignored(server: FakeOpenRouter) -> list[list[str]]:
@@ -47,11 +42,6 @@ def asked(server: FakeOpenRouter) -> list[str]:
     return [request.json["model"] for request in server.requests]
 
 
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("outrider.openrouter.client.delay", lambda failures: 0.0)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-
-
 @pytest.fixture
 def journal(tmp_path: Path) -> SQLiteJournal:
     return SQLiteJournal(tmp_path)
@@ -60,7 +50,7 @@ def journal(tmp_path: Path) -> SQLiteJournal:
 async def test_who_sent_garbage_is_left_out_of_the_next_attempt_only(journal: SQLiteJournal) -> None:
     calls = FakeReply(calls=[("weather", {"city": "Paris"})])
     async with FakeOpenRouter([GARBAGE, calls, "Fine."]) as server:
-        agent = Agent(tools=[weather], settings=settings(server, provider={"ignore": ["other"]}), journal=journal)
+        agent = Agent(tools=[weather], settings=server.settings(provider={"ignore": ["other"]}), journal=journal)
         result = await agent.run("Weather?")
     assert result.output == "Fine."
     assert ignored(server) == [["other"], ["other", "bad-host"], ["other"]]
@@ -75,7 +65,7 @@ async def test_who_sent_garbage_is_left_out_of_the_next_attempt_only(journal: SQ
 async def test_then_the_fallback_model_and_the_run_stays_with_it(journal: SQLiteJournal) -> None:
     calls = FakeReply(calls=[("weather", {"city": "Paris"})])
     async with FakeOpenRouter([GARBAGE, GARBAGE, calls, "Fine."]) as server:
-        agent = Agent(tools=[weather], settings=settings(server, models=("other/big",)), journal=journal, limits=FREE)
+        agent = Agent(tools=[weather], settings=server.settings(models=("other/big",)), journal=journal, limits=FREE)
         result = await agent.run("Weather?")
     assert result.output == "Fine."
     assert asked(server) == ["qwen/qwen3-14b", "qwen/qwen3-14b", "other/big", "other/big"]
@@ -222,7 +212,7 @@ def call(model: str = "qwen/qwen3-14b-04-28") -> FakeReply:
 
 async def test_thinking_goes_back_within_the_loop_and_is_dropped_after_it(journal: SQLiteJournal) -> None:
     async with FakeOpenRouter([call(), call(), thought("Fine."), thought("Bye.")]) as server:
-        agent = Agent(tools=[weather], settings=settings(server), journal=journal)
+        agent = Agent(tools=[weather], settings=server.settings(), journal=journal)
         first = await agent.run("Weather?")
         last = await agent.resume(first.run, say="Thanks.")
     assert last.output == "Bye."
@@ -231,7 +221,7 @@ async def test_thinking_goes_back_within_the_loop_and_is_dropped_after_it(journa
 
 async def test_another_family_of_models_gets_no_thinking(journal: SQLiteJournal) -> None:
     async with FakeOpenRouter([call(), GARBAGE, GARBAGE, thought("Fine.")]) as server:
-        agent = Agent(tools=[weather], settings=settings(server, models=("other/big",)), journal=journal, limits=FREE)
+        agent = Agent(tools=[weather], settings=server.settings(models=("other/big",)), journal=journal, limits=FREE)
         result = await agent.run("Weather?")
     assert result.output == "Fine."
     assert thinking(server) == [0, 1, 1, 0]
@@ -239,7 +229,7 @@ async def test_another_family_of_models_gets_no_thinking(journal: SQLiteJournal)
 
 async def test_thinking_of_a_fallback_is_not_sent_to_the_agents_own_model(journal: SQLiteJournal) -> None:
     async with FakeOpenRouter([call("other/big-2"), thought("Fine.")]) as server:
-        agent = Agent(tools=[weather], settings=settings(server, models=("other/big",)), journal=journal, limits=FREE)
+        agent = Agent(tools=[weather], settings=server.settings(models=("other/big",)), journal=journal, limits=FREE)
         result = await agent.run("Weather?")
     assert thinking(server) == [0, 0]
     [first, _] = await recorded(journal, result.run, Replied)
@@ -249,7 +239,7 @@ async def test_thinking_of_a_fallback_is_not_sent_to_the_agents_own_model(journa
 async def test_a_router_keeps_the_thinking_of_whom_it_chose_until_it_chooses_another(journal: SQLiteJournal) -> None:
     replies = [call("a/one"), call("a/two"), call("b/one"), thought("Fine.", "b/one")]
     async with FakeOpenRouter(replies) as server:
-        agent = Agent("openrouter/auto", tools=[weather], settings=settings(server), journal=journal)
+        agent = Agent("openrouter/auto", tools=[weather], settings=server.settings(), journal=journal)
         assert (await agent.run("Weather?")).output == "Fine."
     assert thinking(server) == [0, 1, 2, 1]
 
@@ -258,8 +248,8 @@ async def test_a_run_resumed_with_another_model_starts_without_the_thinking_of_t
     journal: SQLiteJournal,
 ) -> None:
     async with FakeOpenRouter([call(), FakeReply(status=400, error="no"), thought("Fine.")]) as server:
-        first = await Agent(tools=[weather], settings=settings(server), journal=journal).run("Weather?")
-        other = Agent("other/big", tools=[weather], settings=settings(server), journal=journal)
+        first = await Agent(tools=[weather], settings=server.settings(), journal=journal).run("Weather?")
+        other = Agent("other/big", tools=[weather], settings=server.settings(), journal=journal)
         result = await other.resume(first.run)
     assert result.output == "Fine."
     assert (result.state.model, thinking(server)) == ("other/big", [0, 1, 0])
@@ -271,7 +261,7 @@ MANDATORY = FakeReply(status=400, error="Reasoning is mandatory for this endpoin
 async def test_a_model_that_must_think_is_asked_again_thinking_and_from_then_on(journal: SQLiteJournal) -> None:
     replies: list[FakeReply | str] = [MANDATORY, "no number", "42"]
     async with FakeOpenRouter(replies) as server:
-        agent = Agent(output=int, settings=settings(server), journal=journal)
+        agent = Agent(output=int, settings=server.settings(), journal=journal)
         result = await agent.run("How many?")
     assert result.output == 42
     assert [request.json["reasoning"]["enabled"] for request in server.requests] == [False, True, True]

@@ -90,6 +90,12 @@ def from_wire(wire: Raw | bytes) -> Message:
     return _decoder().decode(wire)
 
 
+def text_of(wire: Raw) -> str:
+    """What the model said in this message, "" when it said nothing in words."""
+    message = from_wire(wire)
+    return (message.content or "") if isinstance(message, AssistantMessage) else ""
+
+
 def without_reasoning(wire: Raw) -> Raw:
     """The same message without the model's thinking; other messages as they are."""
     if b'"reasoning' not in bytes(wire):

@@ -48,24 +48,24 @@ class Report(Struct, frozen=True, kw_only=True):
     """
 
     schema: int = 1
-    run: str | None
+    run: str | None = None
     outcome: str
     exit_code: int
-    output: Any
-    partial: Any
+    output: Any = None
+    partial: Any = None
     detail: str
     hint: str
-    usage: dict[str, Any]
-    cost: Decimal | None
-    turns: int
-    requests: int
-    requests_in_doubt: int
-    unpriced: int
-    tool_calls: int
-    tool_failures: int
-    seconds: float
-    model: str
-    resume: str | None
+    usage: dict[str, Any] = msgspec.field(default_factory=lambda: msgspec.structs.asdict(Usage()))
+    cost: Decimal | None = Decimal(0)
+    turns: int = 0
+    requests: int = 0
+    requests_in_doubt: int = 0
+    unpriced: int = 0
+    tool_calls: int = 0
+    tool_failures: int = 0
+    seconds: float = 0.0
+    model: str = ""
+    resume: str | None = None
 
 
 class Watch:
@@ -312,23 +312,5 @@ def _report(result: Result[Any], resume: str | None) -> Report:
 
 def no_run(detail: str, hint: str, code: int) -> Report:
     """The report where no run was begun."""
-    return Report(
-        run=None,
-        outcome={2: "usage", 130: "interrupted"}.get(code, "error"),
-        exit_code=code,
-        output=None,
-        partial=None,
-        detail=detail,
-        hint=hint,
-        usage=msgspec.structs.asdict(Usage()),
-        cost=Decimal(0),
-        turns=0,
-        requests=0,
-        requests_in_doubt=0,
-        unpriced=0,
-        tool_calls=0,
-        tool_failures=0,
-        seconds=0.0,
-        model="",
-        resume=None,
-    )
+    outcome = {2: "usage", 130: "interrupted"}.get(code, "error")
+    return Report(outcome=outcome, exit_code=code, detail=detail, hint=hint)

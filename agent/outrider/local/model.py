@@ -14,7 +14,7 @@ from outrider.local.asked import Asked, Offered, read
 from outrider.local.scoring import Scorer, Unanswered
 from outrider.local.server import Server, running
 from outrider.local.weights import EMBEDDED, weights_path
-from outrider.messages import AssistantMessage, Usage, UserMessage, from_wire, to_wire
+from outrider.messages import AssistantMessage, Usage, UserMessage, text_of, to_wire
 from outrider.model import Ask, ModelEvent, Request, join_body
 from outrider.openrouter import OpenRouter, Settings
 from outrider.threads import start_in_thread
@@ -104,7 +104,7 @@ class LocalModel:
         async with aclosing(client.ask(inner)) as events:
             async for event in events:
                 if isinstance(event, Replied):
-                    yield _finished(event, asked, weighed, _text(event))
+                    yield _finished(event, asked, weighed, text_of(event.wire).strip())
                 elif not isinstance(event, TextDelta):
                     yield event
                 elif text := trimmed.more(event.text):
@@ -155,11 +155,6 @@ def _as_request(step: steps.Step, request: Request, live: bool = False) -> Reque
     messages, settings = (to_wire(UserMessage(step.prompt)),), step.settings()
     body = join_body(messages, settings)
     return replace(request, messages=messages, settings=settings, body=body, live=live)
-
-
-def _text(reply: Replied) -> str:
-    message = from_wire(reply.wire)
-    return (message.content or "").strip() if isinstance(message, AssistantMessage) else ""
 
 
 def _finished(reply: Replied, asked: Asked, weighed: _Weighed, text: str) -> Replied:

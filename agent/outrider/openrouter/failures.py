@@ -8,12 +8,13 @@ import random
 import ssl
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from outrider.messages import AssistantMessage
+from outrider.openrouter.cost import object_of
 from outrider.openrouter.deadline import TimedOut
 from outrider.openrouter.mend import only_thoughts
 from outrider.openrouter.merge import BadReply, Merger
@@ -100,7 +101,7 @@ def delay(failures: int) -> float:
 def from_status(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     """The failure an HTTP status other than success means. Refusals before any work are not billed."""
     try:
-        error = _object(msgspec.json.decode(body)).get("error")
+        error = object_of(msgspec.json.decode(body)).get("error")
     except (msgspec.DecodeError, UnicodeDecodeError):
         error = None
     failure = from_error(error or f"The server answered with HTTP status {status}.", status)
@@ -116,8 +117,8 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes) -> Failure
 
 def from_error(error: Any, status: int = 0) -> Failure:
     """The failure an ``error`` object means, wherever it was found."""
-    known = _object(error)
-    metadata, availability = _object(known.get("metadata")), _object(known.get("availability"))
+    known = object_of(error)
+    metadata, availability = object_of(known.get("metadata")), object_of(known.get("availability"))
     code = status or _number(known.get("code")) or _number(known.get("http_status")) or 0
     kind = metadata.get("error_type") or known.get("error_type")
     kind = kind if isinstance(kind, str) else ""
@@ -225,10 +226,6 @@ def _number(value: Any) -> int | None:
         return int(value)
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _about_certificates(error: BaseException | None) -> str:

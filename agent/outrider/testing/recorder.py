@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from outrider.errors import SetupError
 from outrider.events import Live, Replied, RequestAccepted, RequestFailed, TextDelta
-from outrider.messages import AssistantMessage, from_wire
+from outrider.messages import text_of
 from outrider.model import Ask, Model, ModelEvent, Request
 from outrider.openrouter.settings import Settings
 
@@ -86,7 +86,7 @@ class Recorder:
             )
             return
         for event in exchange.events:
-            if isinstance(event, Replied) and request.live and (text := _text(event)):
+            if isinstance(event, Replied) and request.live and (text := text_of(event.wire)):
                 yield TextDelta(request.number, text)
             yield _at(event, request.number)
 
@@ -143,11 +143,6 @@ def _at(event: _Kept, number: int) -> _Kept:
     if isinstance(event, RequestFailed):
         return replace(event, number=number, delay=0.0)
     return replace(event, number=number)
-
-
-def _text(reply: Replied) -> str:
-    message = from_wire(reply.wire)
-    return (message.content or "") if isinstance(message, AssistantMessage) else ""
 
 
 def _first(was: Any, now: Any, path: str = "$") -> str:
