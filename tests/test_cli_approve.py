@@ -1,6 +1,7 @@
 """A person's word from the command line, in this process: what is checked, what is noted, what waits for nobody."""
 
 import asyncio
+import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,7 +78,9 @@ def test_a_word_that_contradicts_is_refused_and_the_same_one_is_noted_once(say: 
     for contrary in ((), ("--arguments", '{"amount": 2}')):
         code, out, err = say("approve", "last", "1:0", *contrary)
         assert (code, out) == (2, "")
-        assert "outrider: cli has said already: deny: too dear\n  That counts when run " in err
+        when = r"\(\d{4}-\d\d-\d\d [\d:]{8}[+-]\d\d:\d\d\)"
+        said = rf"outrider: cli has said already: deny: too dear {when}\n  That counts when run "
+        assert re.search(said, err)
     assert len(inbox(tmp_path / "home", result.run)) == 1
 
 

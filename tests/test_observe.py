@@ -39,6 +39,7 @@ from outrider.observe.terminal import call_text, lines, short
 from outrider.state import Call, State
 from outrider.telling import clean, figures, pretty
 from outrider.testing.scripted import Calls, ScriptedModel
+from outrider.times import when
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +96,7 @@ async def test_a_story_shows_what_a_person_said_and_the_arguments_put_in_place()
     ]
     told = "\n".join(line.text for line in story(entries))
     assert "a message from user\n    In French,\n    please\n" in told
-    assert "allowed by cli, with other arguments\n    {\n" in told
+    assert f"allowed by cli, with other arguments · {when(0.0)}\n    {{\n" in told
     assert '"amount": 2' in told
     assert "  5 tokens · cost unknown · some\n" in told
 

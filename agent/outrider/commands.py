@@ -15,7 +15,10 @@ class Command(Struct, frozen=True, tag_field="kind", omit_defaults=True):
 
 
 class Answer(Command, frozen=True, tag="answer"):
-    """Consent or refusal, bound to call, tool, canonical arguments and the number of the question."""
+    """Consent or refusal, bound to call, tool, canonical arguments and the number of the question.
+
+    ``at`` is when it was given, ``expires`` when it is void, in Unix seconds.
+    """
 
     call: str
     tool: str
@@ -25,14 +28,19 @@ class Answer(Command, frozen=True, tag="answer"):
     edited: Raw = NOTHING
     reason: str = ""
     expires: float | None = None
+    at: float | None = None
 
 
 class Settle(Command, frozen=True, tag="settle"):
-    """What became of a call that entry ``question`` put in doubt: ``result`` is its text, or None to run it again."""
+    """What became of a call that entry ``question`` put in doubt: ``result`` is its text, or None to run it again.
+
+    ``at`` is when it was said, in Unix seconds.
+    """
 
     call: str
     question: int
     result: str | None = None
+    at: float | None = None
 
 
 class Say(Command, frozen=True, tag="say"):

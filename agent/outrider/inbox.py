@@ -13,6 +13,7 @@ from outrider import events as e
 from outrider.errors import SetupError, did_you_mean
 from outrider.messages import ToolMessage, UserMessage, printable, to_wire
 from outrider.state import Call, CallStatus, State
+from outrider.times import when
 from outrider_prompts import say
 
 if TYPE_CHECKING:
@@ -68,12 +69,14 @@ async def leave(journal: "Journal", state: State, word: Word) -> Word | None:
     Raises SetupError for a word that contradicts: it would come to nothing.
     """
     pending = [command for _, command in await journal.pending(state.run)]
+    word = replace(word, at=time.time())
     before = _before(state, word, pending, time.time())
     if before and _repeats(word, before):
         return None
     if before and not (isinstance(before, c.Answer) and before.allowed):
         hint = f"That counts when run {state.run} goes on, and cannot be taken back."
-        raise SetupError(f"{before.by} has said already: {in_words(before)}", hint)
+        since = f" ({when(before.at)})" if before.at else ""
+        raise SetupError(f"{before.by} has said already: {in_words(before)}{since}", hint)
     await journal.tell(state.run, word)
     return before
 
@@ -107,7 +110,7 @@ def _before(state: State, word: Word, pending: Iterable[c.AnyCommand], now: floa
 def _repeats(word: Word, before: Word) -> bool:
     if isinstance(word, c.Answer) and isinstance(before, c.Answer) and not word.allowed:
         return not before.allowed  # a refusal is one, whatever its reason
-    return replace(word, by=before.by) == before
+    return replace(word, by=before.by, at=before.at) == before
 
 
 def _that_waits(state: State, call_id: str, status: CallStatus, heading: str, how: str) -> Call:

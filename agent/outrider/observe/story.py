@@ -131,8 +131,13 @@ def _approval_asked(event: e.ApprovalAsked, entry: e.Entry, before: State) -> Li
     yield block(pretty(event.arguments))
 
 
+def _at_a_time(event: e.Durable, entry: e.Entry, before: State) -> Lines:
+    """What a person said, and when the run took it in."""
+    return (replace(line, text=f"{line.text} · {when(entry.at)}", fit="wrap") for line in told(entry, before))
+
+
 def _approval_given(event: e.ApprovalGiven, entry: e.Entry, before: State) -> Lines:
-    yield from told(entry, before)
+    yield from _at_a_time(event, entry, before)
     if event.arguments:
         yield block(pretty(event.arguments))
 
@@ -191,6 +196,8 @@ _STORY: dict[type, Callable[[Any, e.Entry, State], Lines]] = {
     e.ToolFinished: _tool_finished,
     e.ApprovalAsked: _approval_asked,
     e.ApprovalGiven: _approval_given,
+    e.ToolSettled: _at_a_time,
+    e.CommandRefused: _at_a_time,
     e.OutputRejected: _output_rejected,
     e.OutputAccepted: _output_accepted,
     e.RunFinished: _run_finished,
