@@ -283,6 +283,9 @@ def test_what_is_wrong_in_a_task_file_is_named_with_its_line(say: Say, tmp_path:
             ["./held.md", "--prompt", "held.md"],
             "For the text in it: outrider run --prompt held.md - < ./held.md, or --var task=@./held.md",
         ),
+        (["jobs/nightyl.toml"], "there is no task file jobs/nightyl.toml\n  Did you mean jobs/nightly.toml?\n"),
+        (["jobs/nightly.tml"], "would itself be the task\n  Did you mean jobs/nightly.toml or jobs/"),
+        (["jobz/nightly.toml"], "there is no task file jobz/nightly.toml\n  Give the path from /"),
         (["jobs/none", "--var", "day=x"], "itself be the task\n  For the name itself: echo jobs/none | outrider run -"),
         ([], "there is no task\n"),
         (["nightly.toml", "--prompt", "ask.md"], 'nightly.toml says the task\n  Write there: prompt = "ask.md".'),
@@ -306,6 +309,9 @@ def test_what_is_wrong_in_a_task_file_is_named_with_its_line(say: Say, tmp_path:
 def test_wrong_use_says_what_is_right(
     say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], told: str
 ) -> None:
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / "nightly.toml").write_text("")
+    (tmp_path / "jobs" / "morning.toml").write_text("")
     (tmp_path / "nightly.toml").write_text(
         'task = "{{ day }} {{ short }} {{ n }}"\ninputs = { day = "x", short = true, n = 1.5 }'
     )

@@ -19,7 +19,7 @@
 ``ToolError`` (in ``outrider.tool``) is not in this tree: it speaks to the model, these speak to people.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -125,9 +125,12 @@ OUTCOMES: dict[str, tuple[int, type[NoOutput] | None]] = {
 """Each outcome with its exit code and the error that ``result.output`` raises. Exit code 2 is wrong usage."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence naming the closest known names, or an empty string when nothing is close."""
+def did_you_mean(name: str, known: Iterable[str], written: Callable[[str], str] = str) -> str:
+    """A sentence naming the closest known names, at most three, or an empty string when nothing is close.
+
+    ``written`` makes of a name what is to be written.
+    """
     from difflib import get_close_matches
 
     close = get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(close)}?" if close else ""
+    return f"Did you mean {' or '.join(map(written, close))}?" if close else ""

@@ -16,6 +16,7 @@ The front matter may be left out. Slots are Jinja2, strict and in a sandbox; a t
 as they are. What is wrong is a SetupError that names the file and the line.
 """
 
+import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,10 +144,9 @@ def read_text(path: str | Path, what: str) -> str:
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
-        wanted = Path(path)
-        near = did_you_mean(wanted.name, (each.name for each in wanted.parent.glob(f"*{wanted.suffix}")))
+        near = near_file(path, Path(path).suffix)
         raise SetupError(
-            f"there is no {what} {path}", near or f"Give the path from {wanted.parent.absolute()}, or the whole one."
+            f"there is no {what} {path}", near or f"Give the path from {os.getcwd()}, or the whole one."
         ) from error
     except (OSError, ValueError) as error:  # ValueError for a path with a NUL in it
         why = error.strerror if isinstance(error, OSError) else error
@@ -158,6 +158,17 @@ def read_text(path: str | Path, what: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SetupError(f"{path}:{line}: the {what} is not UTF-8 text", "Save it as UTF-8.") from error
+
+
+def near_file(path: str | Path, suffix: str = "") -> str:
+    """A sentence naming the files of that suffix whose names are closest, as one types them; empty without any."""
+    folder, wanted = os.path.split(path)
+    try:
+        names = [name for name in os.listdir(folder or ".") if name.endswith(suffix) and not name.startswith(".")]
+    except (OSError, ValueError):  # there is no such folder, or no such name can be
+        return ""
+    stems = [name.removesuffix(suffix) for name in names]
+    return did_you_mean(wanted.removesuffix(suffix), stems, lambda stem: os.path.join(folder, stem + suffix))
 
 
 @contextmanager

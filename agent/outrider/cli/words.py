@@ -5,11 +5,10 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outrider.errors import SetupError, did_you_mean
-from outrider.prompt import Filled, Prompt, read_text
+from outrider.errors import SetupError
+from outrider.prompt import Filled, Prompt, near_file, read_text
 
 if TYPE_CHECKING:
     from outrider.cli.taskfile import TaskFile
@@ -93,7 +92,7 @@ def _refuse_path(task: str, prompt: str = "") -> None:
         also = f"--var {TASK}=@{name}" if prompt else f"--prompt {name}, which fills slots"
         hints.append(f"For the text in it: outrider run {into}- < {name}, or {also}.")
     else:
-        hints.append(did_you_mean(Path(task).name, _names_beside(task)))
+        hints.append(near_file(task))
     hints.append(f"For the name itself: echo {name} | outrider run {into}-")
     what = f"{task} is a file, and its name" if there else f"there is no file {task}, and the name"
     raise SetupError(f"{what} would itself be the task", " ".join(filter(None, hints)))
@@ -116,13 +115,6 @@ def _is_file(name: str) -> bool:
         return os.path.isfile(name)
     except ValueError:  # a NUL in it
         return False
-
-
-def _names_beside(path: str) -> list[str]:
-    try:
-        return [name for name in os.listdir(os.path.dirname(path) or ".") if not name.startswith(".")]
-    except (OSError, ValueError):
-        return []
 
 
 def _values(variables: Sequence[str]) -> dict[str, str]:
