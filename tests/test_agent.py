@@ -17,12 +17,12 @@ from agent_kit import Forecast, look, pay
 from outrider import Agent, Limits, NoOutput, Settings, SetupError, ask_before, tool
 from outrider import commands as c
 from outrider import events as e
+from outrider.asking import MOST_REJECTIONS
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.masking import MASK
 from outrider.messages import AssistantMessage, SystemMessage, UserMessage, from_wire, to_wire
 from outrider.model import ModelEvent, Request
 from outrider.openrouter import OpenRouter
-from outrider.output import MOST_REJECTIONS
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio

@@ -14,11 +14,12 @@ from typing_extensions import TypedDict
 
 from outrider import Agent, SetupError, tool
 from outrider import events as e
+from outrider.asking import MOST_REJECTIONS
 from outrider.errors import OUTCOMES
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.messages import UserMessage
 from outrider.model import ModelEvent, Request
-from outrider.output import MOST_REJECTIONS, OutputType
+from outrider.output import OutputType
 from outrider.result import Result
 from outrider.testing.scripted import Calls, Script, ScriptedModel
 

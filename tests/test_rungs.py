@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from agent_kit import weather
 from outrider import Agent, Result, Settings
 from outrider import events as e
-from outrider.output import MOST_MISFITS
+from outrider.asking import MOST_MISFITS
 from outrider.rungs import ANSWER_TOOL, RUNGS, Ladder
 from outrider.testing import Calls, FakeOpenRouter, FakeReply, ScriptedModel
 
@@ -158,6 +158,8 @@ async def test_a_server_that_takes_one_way_of_asking_is_enough(rung: str) -> Non
         assert result.receipt.rung == rung
         assert result.receipt.rejections == 0
         assert result.receipt.requests == 1 + ways(declared).index(rung)
+        assert result.receipt.tries == result.receipt.requests
+        assert result.receipt.climb == (result.cost if result.receipt.tries > 1 else 0)
 
 
 def ways(declared: Any) -> list[str]:

@@ -8,7 +8,8 @@ A map of the house, low to high:
     commands, inbox         what others may ask of a run, and how that becomes events
     parts                   what a task may hold: texts, images, files
     schema, tool, toolbox   functions -> tools -> the results of calls
-    output, rungs, syntax   the answer's type: whether a reply is one, the ways of asking, JSON that is written wrongly
+    output, syntax          the answer's type: whether a reply is one, JSON that is written wrongly
+    asking, rungs           how the answer is asked for, and the ways there are
     limits, policy          where a run ends, which calls run
     prompt, toml            prompt files: words with slots; TOML, wrong lines named
     model                   what is asked of a model; openrouter/ and local/ answer

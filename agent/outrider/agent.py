@@ -136,7 +136,7 @@ class Agent(Generic[Deps, Out]):
         self.tools = tools_from(tools)
         check_able(self.model, self.tools)
         self._deps_type = deps_type
-        self._output: OutputType[Out] = OutputType(output)
+        self._output: OutputType[Out] = OutputType(output, self.model)
         self._instructions = instructions
         self._policy = policy
         self._journal = journal_from(journal)
@@ -211,6 +211,8 @@ class Agent(Generic[Deps, Out]):
         check_able(self.model, self.tools, inputs(started.messages))
         state = State.fold([e.Entry(1, 0.0, started)])
         tools = self._toolbox(deps).offered(state)
+        if form := self._output.change(state, tools):
+            state.add(e.Entry(2, 0.0, form))
         _, request = Composer(self.model, self._masking.raw).next(state, self._output.asked(state, tools))
         return preview_of(self.model, request)
 

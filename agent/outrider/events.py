@@ -135,10 +135,9 @@ class RequestFailed(Event, frozen=True, tag="request_failed"):
     """A request came to nothing. ``then`` says what happens next, ``delay`` after how many seconds.
 
     ``reason`` is a word for programs, ``message`` a sentence for people, ``status`` the HTTP status if there was one.
-    ``hint`` says what a person can do, where that is known.
-    ``billed`` is "no" when the provider refused before working, "unknown" when it may have charged, and "usage"
-    when it said what it charged. ``raw`` is the beginning of what was received. ``detour`` is what the next
-    attempt does differently.
+    ``hint`` says what a person can do, where that is known. ``billed`` is "no" when the provider refused before
+    working, "unknown" when it may have charged, and "usage" when it said what it charged. ``raw`` is the beginning of
+    what was received, ``detour`` what the next attempt does differently.
     """
 
     number: int
@@ -262,10 +261,7 @@ class CommandRefused(Event, frozen=True, tag="command_refused"):
 
 
 class OutputAccepted(Event, frozen=True, tag="output_accepted"):
-    """The reply is an answer of the declared type. ``value`` is the answer as JSON.
-
-    ``repairs`` says, a phrase each, what of its syntax was put right.
-    """
+    """The reply is an answer, ``value`` as JSON. ``repairs`` says, a phrase each, what of its syntax was put right."""
 
     value: Raw
     repairs: tuple[str, ...] = ()
@@ -284,11 +280,18 @@ class OutputRejected(Event, frozen=True, tag="output_rejected"):
 
 
 class AnswerForm(Event, frozen=True, tag="answer_form"):
-    """From now on the answer is asked for in another way, ``rung``. ``wire`` is what the model is told, if anything."""
+    """From now on the answer is asked for in another way, ``rung``. ``wire`` is what the model is told, if anything.
+
+    ``model`` is a stronger one, which is asked from now on. ``apart``: after the work with tools, no longer beside it.
+    ``heal``: the provider mends the JSON of replies, which come whole for that.
+    """
 
     rung: str
     why: str
     wire: Raw = NOTHING
+    model: str = ""
+    apart: bool = False
+    heal: bool = False
 
 
 class LoopSteered(Event, frozen=True, tag="loop_steered"):

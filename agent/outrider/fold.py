@@ -90,6 +90,8 @@ def _heard_from(state: "State", event: e.Replied) -> Raw:
 
 def _run_resumed(state: "State", event: e.RunResumed, entry: e.Entry) -> None:
     state.limits = event.limits
+    if state.stronger or event.model not in ("", state.model):  # another model takes other ways of asking
+        state.rung, state.stronger, state.apart, state.heal = "", "", False, False
     state.model = event.model or state.model
     state.outcome, state.paused, state.detail, state.hint = None, "", "", ""
     state.failures, state.delay, state.rejections, state.cut_offs, state.misfits = 0, 0.0, 0, 0, 0
@@ -115,6 +117,10 @@ def _message_added(state: "State", event: e.MessageAdded, entry: e.Entry) -> Non
         _forget_reasoning(state)
         state.messages.append(event.wire)
     state.answering, state.rejections, state.misfits = False, 0, 0
+    state.tries, state.climb = 0, {}
+    if state.stronger:  # it was asked for one answer
+        _ask_another(state, e.NO_DETOUR)
+        state.rung, state.stronger = "", ""
     state.stale, state.steered, state.seen = 0, False, set()
     state.accepted = state.ending = state.unjudged = None
 
@@ -127,6 +133,7 @@ def _request_sent(state: "State", event: e.RequestSent, entry: e.Entry) -> None:
     state.requests = max(state.requests, event.number)
     state.settings = event.settings or state.settings
     state.phase, state.form = event.phase, event.rung
+    state.tries += event.phase == "answer"
 
 
 def _doubt_request(state: "State") -> None:
@@ -140,7 +147,14 @@ def _charge(state: "State", usage: Usage) -> None:
         state.dearest = max(usage.cost, state.dearest or usage.cost)
 
 
+def _climb(state: "State", number: int, cost: Decimal | None) -> None:
+    """The bill of a request that would not have been, had the first one for the answer brought it."""
+    if state.phase == "answer" and state.tries > 1:
+        state.climb = {**state.climb, number: cost}
+
+
 def _request_failed(state: "State", event: e.RequestFailed, entry: e.Entry) -> None:
+    _climb(state, event.number, Decimal(0) if event.billed == "no" else event.usage.cost)
     state.open_request = 0
     _charge(state, event.usage)
     if event.billed == "unknown":
@@ -161,6 +175,7 @@ def _replied(state: "State", event: e.Replied, entry: e.Entry) -> None:
     state.unpriced += event.usage.cost is None
     state.repairs += len(event.repairs)
     state.last_reply = event
+    _climb(state, event.number, event.usage.cost)
     reply = _heard_from(state, event)  # may replace the list of messages
     state.messages.append(reply)
     try:
@@ -236,8 +251,14 @@ def _output_rejected(state: "State", event: e.OutputRejected, entry: e.Entry) ->
 
 
 def _answer_form(state: "State", event: e.AnswerForm, entry: e.Entry) -> None:
-    state.rung, state.misfits = event.rung, 0
+    if event.rung != state.form:  # on the same one the misfits so far still count
+        state.misfits = 0
+    state.rung, state.heal = event.rung, event.heal
+    state.apart = state.apart or event.apart
     state.detour = replace(state.detour, lower=False)
+    if event.model:
+        _ask_another(state, e.Detour(event.model))
+        state.stronger, state.misfits = event.model, 0
     if event.wire:
         state.messages.append(event.wire)
         state.answering = True
@@ -258,6 +279,8 @@ def _limit_reached(state: "State", event: e.LimitReached, entry: e.Entry) -> Non
 def _cost_settled(state: "State", event: e.CostSettled, entry: e.Entry) -> None:
     state.doubts = max(0, state.doubts - 1)
     _charge(state, Usage(cost=event.cost))
+    if event.number in state.climb:
+        state.climb = {**state.climb, event.number: event.cost}
 
 
 FOLD: "dict[type, Callable[[State, Any, e.Entry], None]]" = {

@@ -26,8 +26,8 @@ class Output(Protocol):
         """Whether the reply without calls is an answer."""
         ...
 
-    def change(self, state: State, tools: Raw | None) -> e.AnswerForm | None:
-        """Another way of asking for the answer, when the one before has failed."""
+    def change(self, state: State, tools: Raw | None, live: bool = True) -> e.AnswerForm | None:
+        """Another way of asking for the answer, where one is due."""
         ...
 
     def asked(self, state: State, tools: Raw | None) -> Ask:
@@ -107,7 +107,7 @@ async def ask(state: State, parts: Parts) -> None:
         if parts.stop.reason:
             return
     tools = parts.toolbox.offered(state)
-    if change := parts.output.change(state, tools):
+    if change := parts.output.change(state, tools, parts.live):
         await parts.record(change)
         return
     sent, request = parts.composer.next(state, parts.output.asked(state, tools), parts.live)

@@ -18,7 +18,7 @@ class Ask(Struct, frozen=True):
     the replies so far; ``detour`` is what this attempt does differently, because the one before it failed.
     ``answer_tool`` is a JSON array with the one tool by which the answer must be given, where there is no format for
     it; its arguments are the reply's text. ``rung`` names the way in which the answer is asked for, ``lower`` says
-    whether there are less demanding ones.
+    whether there are less demanding ones. ``heal``: the provider may mend the JSON of the reply.
     """
 
     phase: Phase
@@ -30,6 +30,7 @@ class Ask(Struct, frozen=True):
     answer_tool: Raw | None = None
     rung: str = ""
     lower: bool = False
+    heal: bool = False
 
 
 class Request(Struct, frozen=True):
@@ -61,6 +62,9 @@ class Model(Protocol):
     A reply's wire message gives every tool call a non-empty id, unique within the reply.
     A model that does not take everything may have ``inputs``, as in ``("text", "image", "file")``: other parts of a
     task are refused before anything is recorded.
+    A model that knows which requests it takes has ``lacks(ask)``: a clause on why such a request is not one, "" where
+    it may be. Only such a model is asked for tools and a ``format`` at once, or to ``heal``. ``stronger``, where it has
+    that, names the model that is asked when the answers of this one do not fit.
     """
 
     @property

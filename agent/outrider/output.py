@@ -7,10 +7,11 @@ import msgspec
 from msgspec import Raw
 
 from outrider import events as e
+from outrider.asking import Asking
 from outrider.errors import SetupError
 from outrider.messages import UserMessage, to_wire
-from outrider.model import Ask
-from outrider.rungs import RUNGS, STRICT, Ladder
+from outrider.model import Ask, Model
+from outrider.rungs import STRICT, Ladder
 from outrider.schema import WRAP, Answer, Checked, Checker, Mismatch, Nulls, answer_of
 from outrider.state import State
 from outrider_prompts import say
@@ -20,20 +21,15 @@ if TYPE_CHECKING:
 
 Out = TypeVar("Out")
 
-MOST_REJECTIONS = 4
-"""How many answers may fail to fit before the run ends as rejected."""
-
-MOST_MISFITS = 2
-"""How many of them on one rung, before the answer is asked for in another way."""
-
 
 class OutputType(Generic[Out]):
     """What a run's answer has to be: plain text, or something that JSON of a schema stands for."""
 
-    def __init__(self, declared: Any = None) -> None:
+    def __init__(self, declared: Any = None, model: Model | None = None) -> None:
         self._checker: Checker[Out] | None = None
         self.ladder: Ladder | None = None
         """The ways of asking for the answer; None for plain text."""
+        self.asking = Asking(model=model)
         if declared is None or declared is str:
             self.name = "text"
             return
@@ -41,38 +37,17 @@ class OutputType(Generic[Out]):
         self.name, self._checker = answer.name, answer.checker
         self._schema, self._wrapped, self._nulls = answer.schema, answer.wrapped, Nulls(answer.schema)
         self.ladder = Ladder(self.name, self._schema)
+        self.asking = Asking(self.ladder, self._schema, model)
 
     # ------------------------------------------------------------------------------------------- asking
 
     def asked(self, state: State, tools: Raw | None) -> Ask:
-        """What the next request asks for: tools to work with, or the answer in its form."""
-        turn, detour = state.turns, state.detour
-        if not self._answers(state, tools):
-            return Ask("work", state.run, tools, turn=turn, detour=detour)
-        assert self.ladder
-        form, lower = self.ladder.form(state.rung), bool(self.ladder.below(state.rung, "refused"))
-        return Ask("answer", state.run, None, form.format, turn, detour, form.tool, form.rung, lower)
+        """What the next request asks for: tools to work with, the answer in its form, or both at once."""
+        return self.asking.asked(state, tools)
 
-    def change(self, state: State, tools: Raw | None) -> e.AnswerForm | None:
-        """Another way of asking, when the one before was refused, or brought answers that do not fit."""
-        if not (self.ladder and self._answers(state, tools)):
-            return None
-        rung, why = "", ""
-        if state.detour.lower:
-            rung, why = self.ladder.below(state.rung, "refused"), "the server refused the request as it was"
-        elif state.misfits >= MOST_MISFITS:
-            rung, why = self.ladder.below(state.rung, "misfit"), f"{state.misfits} answers in a row did not fit"
-        if not rung:
-            return None
-        words = RUNGS[rung].told and not state.answering
-        return e.AnswerForm(rung, why, self._told() if words else e.NOTHING)
-
-    def _answers(self, state: State, tools: Raw | None) -> bool:
-        """The answer phase, once it has begun, or from the start when there are no tools to work with."""
-        return self.ladder is not None and (state.answering or tools is None)
-
-    def _told(self) -> Raw:
-        return to_wire(UserMessage(say("answer_now", schema=msgspec.json.encode(self._schema).decode())))
+    def change(self, state: State, tools: Raw | None, live: bool = True) -> e.AnswerForm | None:
+        """Another way of asking for the answer, where one is due."""
+        return self.asking.change(state, tools, live)
 
     # ------------------------------------------------------------------------------------------ judging
 
@@ -101,7 +76,7 @@ class OutputType(Generic[Out]):
             return _reject(mismatch.problems, say("answer_now", schema=schema))
         if cut_off:
             return _reject(("cut off at the length limit", *mismatch.problems), say("answer_truncated"), "truncated")
-        last = state.rejections + 1 >= MOST_REJECTIONS
+        last = self.asking.last(state)
         told = say("answer_rejected", problems=mismatch.problems, schema=schema)
         return _reject(mismatch.problems, told, "rejected" if last else None)
 

@@ -11,7 +11,7 @@ from outrider.errors import OUTCOMES, NoOutput, OutriderError
 from outrider.events import Outcome
 from outrider.messages import AssistantMessage, Message, Usage, from_wire
 from outrider.state import State
-from outrider.telling import cost_of, ending, figures, typed, why_paused
+from outrider.telling import climb_of, cost_of, ending, figures, typed, why_paused
 
 Out = TypeVar("Out")
 
@@ -31,7 +31,12 @@ _UNKEPT = "With journal=None nothing is kept: run it again, or with a journal, t
 
 
 class Receipt(Struct, frozen=True):
-    """How the answer came about: the way the output was enforced, and what went wrong on the way."""
+    """How the answer came about: the way the output was enforced, and what went wrong on the way.
+
+    ``rung`` is the way in which the last request asked for it. ``tries`` are the requests for the answer once the work
+    was done, failed ones included; 0 where the work brought it. ``climb`` is what those after the first one cost, in
+    dollars: None when no bill of one of them has come. ``repairs`` counts what was put right, here and at no cost.
+    """
 
     output: str
     rung: str
@@ -41,6 +46,8 @@ class Receipt(Struct, frozen=True):
     repairs: int
     requests_in_doubt: int
     unpriced: int
+    tries: int
+    climb: Decimal | None
 
 
 class Result(Generic[Out]):
@@ -172,6 +179,8 @@ class Result(Generic[Out]):
             state.repairs,
             state.requests_in_doubt,
             state.unpriced,
+            state.tries,
+            climb_of(state),
         )
 
     def __str__(self) -> str:

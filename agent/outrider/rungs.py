@@ -32,14 +32,17 @@ class Rung(Struct, frozen=True):
     """One way of asking.
 
     ``make`` gives the form for a name and a schema, None where the schema has none. ``needs`` is the parameter that a
-    provider must take. ``told``: the model must be told the schema in words as well. ``refused`` and ``misfit`` are
-    the rungs to fall to when the server refuses the request, and when answers do not fit.
+    provider must take. ``told``: the model must be told the schema in words as well. ``beside``: the form may go along
+    with tools to work with, where the model takes both. ``heals``: the provider may be able to mend the answer's JSON.
+    ``refused`` and ``misfit`` are the rungs to fall to when the server refuses the request, or answers do not fit.
     """
 
     name: str
     make: Callable[[str, Schema], Form | None]
     needs: str = ""
     told: bool = False
+    beside: bool = False
+    heals: bool = False
     refused: str = ""
     misfit: str = ""
 
@@ -66,11 +69,21 @@ def _tool(name: str, schema: Schema) -> Form:
 RUNGS = {
     rung.name: rung
     for rung in (
-        Rung(STRICT, _strict, "structured_outputs", refused="json_schema", misfit="final_answer tool"),
+        Rung(
+            STRICT,
+            _strict,
+            "structured_outputs",
+            beside=True,
+            heals=True,
+            refused="json_schema",
+            misfit="final_answer tool",
+        ),
         Rung(
             "json_schema",
             lambda name, schema: _schema(name, schema, strict=False),
             "structured_outputs",
+            beside=True,
+            heals=True,
             refused="json_object",
             misfit="final_answer tool",
         ),
@@ -79,6 +92,7 @@ RUNGS = {
             lambda name, schema: _format("json_object", {"type": "json_object"}),
             "response_format",
             told=True,
+            heals=True,
             refused="final_answer tool",
             misfit="final_answer tool",
         ),
@@ -102,7 +116,9 @@ class Ladder:
     def __init__(self, name: str, schema: Schema) -> None:
         made = {rung.name: rung.make(name, schema) for rung in RUNGS.values()}
         self._forms = {name: form for name, form in made.items() if form}
-        self.first = next(iter(self._forms))
+        self.rungs = tuple(self._forms)
+        """Their names, the strongest first."""
+        self.first = self.rungs[0]
 
     def form(self, rung: str) -> Form:
         """What a request on that rung asks for; "" is the first one."""

@@ -99,6 +99,16 @@ class State(Struct):
     """Answers in a row that did not fit, asked for in this way."""
     form: str = ""
     """The way in which the last request asked for the answer."""
+    apart: bool = False
+    """Whether tools and the answer's form must not go together in a request, though they might have."""
+    heal: bool = False
+    """Whether the provider may mend the JSON of the answer."""
+    stronger: str = ""
+    """The stronger model, once it is asked for the answer."""
+    tries: int = 0
+    """Requests for the answer, once the work was done."""
+    climb: dict[int, Decimal | None] = {}
+    """Dollars that each of them after the first one cost, by number; None where no bill has come."""
     repairs: int = 0
     """What was put right in replies and in the answer's syntax."""
     accepted: Raw | None = None

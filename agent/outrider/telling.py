@@ -54,6 +54,26 @@ def cost_of(state: State) -> Decimal | None:
     return Decimal(0) if state.usage.cost is None and unbilled else state.usage.cost
 
 
+def climb_of(state: State) -> Decimal | None:
+    """US dollars that asking for the answer again has cost; None when a bill of that has not come."""
+    costs = [Decimal(0) if state.free and cost is None else cost for cost in state.climb.values()]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, Decimal(0)) if len(known) == len(costs) else None
+
+
+def how_answered(state: State) -> str:
+    """How a typed answer came about, in one line; nothing where there is none, or the work brought it."""
+    if state.accepted is None or not state.form:
+        return ""
+    parts = [
+        f"answer by {state.form}",
+        *([counted(state.tries, "try", "tries")] if state.tries else []),
+        *([counted(state.repairs, "repair")] if state.repairs else []),
+        *([f"{dollars(climb_of(state))} for asking again"] if state.tries > 1 else []),
+    ]
+    return " · ".join(parts)
+
+
 def dollars(cost: Decimal | None) -> str:
     """A cost for people: at least two digits that are not zero; "cost unknown" when nobody said."""
     if cost is None:

@@ -27,6 +27,7 @@ from outrider.observe.terminal import how_to_answer, lines
 from outrider.result import Result
 from outrider.run import Run
 from outrider.state import State
+from outrider.telling import climb_of
 
 
 class EventLine(Struct, frozen=True):
@@ -44,7 +45,10 @@ class Report(Struct, frozen=True, kw_only=True):
     ``partial`` is what there is of an answer where there is no ``output``. ``cost`` is what was billed, in dollars:
     null when something can have been billed and no bill has come. Not in it are ``requests_in_doubt`` (sent, and
     never answered) and the replies that came ``unpriced``. ``tool_failures`` counts calls whose result is an error.
-    ``hint`` says what to do. Where no run was begun ``run`` is null, and the outcome "usage" for exit code 2.
+    ``rung`` is the way in which a typed answer was asked for last, in ``tries`` requests once the work was done;
+    ``climb`` is what those after the first one cost, in dollars, null when a bill has not come. ``repairs`` counts what
+    was put right in replies. ``hint`` says what to do. Where no run was begun ``run`` is null, and the outcome "usage"
+    for exit code 2.
     """
 
     schema: int = 1
@@ -66,6 +70,10 @@ class Report(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     model: str = ""
     resume: str | None = None
+    rung: str = ""
+    tries: int = 0
+    climb: Decimal | None = Decimal(0)
+    repairs: int = 0
 
 
 class Watch:
@@ -307,6 +315,10 @@ def _report(result: Result[Any], resume: str | None) -> Report:
         seconds=round(result.seconds, 3),
         model=state.model,
         resume=resume,
+        rung=state.form,
+        tries=state.tries,
+        climb=climb_of(state),
+        repairs=state.repairs,
     )
 
 

@@ -14,7 +14,7 @@ from outrider.observe.line import Line, Tone, tone_of, toned
 from outrider.observe.terminal import Lines, call_name, result_text, told
 from outrider.parts import short
 from outrider.state import State
-from outrider.telling import ending, figures, pretty, typed
+from outrider.telling import ending, figures, how_answered, pretty, typed
 from outrider.times import when
 
 MOST = 4000
@@ -178,6 +178,8 @@ def _ending(state: State) -> Lines:
         yield Line(f"the record ends here: {typed('resume', state.run)}, unless a process is at it", fit="keep")
     elif state.outcome != "finished":
         yield Line(f"to go on: {typed('resume', state.run)}, with its flags", fit="keep")
+    if how := how_answered(state):
+        yield Line(how, "dim", "wrap")
     yield Line(f"{ending(state, 'unfinished')} · {figures(state)}", tone_of(state.outcome or ""), "wrap")
 
 

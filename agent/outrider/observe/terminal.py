@@ -108,7 +108,8 @@ def _message_added(event: e.MessageAdded, before: State, most: int) -> Lines:
 
 
 def _request_sent(event: e.RequestSent, before: State, most: int) -> Lines:
-    form = ", for the answer in its form" if event.phase == "answer" else ""
+    beside = ", with the form of the answer" if event.rung else ""
+    form = ", for the answer in its form" if event.phase == "answer" else beside
     yield Line(f"request {event.number}: {event.messages} message{'' if event.messages == 1 else 's'}{form}", "dim")
 
 
@@ -201,7 +202,14 @@ def _output_accepted(event: e.OutputAccepted, before: State, most: int) -> Lines
 
 
 def _answer_form(event: e.AnswerForm, before: State, most: int) -> Lines:
-    yield _wrapped(f"  the answer is asked for in another way now, {event.rung}: {event.why}", "warn")
+    if event.model:
+        yield _wrapped(f"  {event.model} is asked for the answer now: {event.why}", "warn")
+    elif event.apart or event.heal:
+        yield _wrapped(f"  {event.why}", "warn")
+    elif not before.tries:  # nothing has failed
+        yield _wrapped(f"  the answer is asked for by {event.rung}: {event.why}", "dim")
+    else:
+        yield _wrapped(f"  the answer is asked for in another way now, {event.rung}: {event.why}", "warn")
 
 
 def _loop_steered(event: e.LoopSteered, before: State, most: int) -> Lines:

@@ -3,7 +3,7 @@
     settings.py    what a user may set; ranges.py and checks.py refuse what cannot work
     routing.py     which providers may serve; plugins.py: what OpenRouter adds by itself
     habits.py      what is known of models (habits.toml); thinking.py: whether a request thinks
-    body.py        the body that comes of all this
+    body.py        the body that comes of all this; ways.py: which ways of asking for an answer are not taken
     client.py      OpenRouter: one request in, its events out; exchange.py: one request on the wire
     transport.py   the connection pool and the one way out (imports openai, aiohttp, httpx2)
     deadline.py    the time a request may take

@@ -11,7 +11,7 @@ from outrider.openrouter.catalogue import Endpoint, able
 from outrider.openrouter.fit import TOO_OLD
 from outrider.openrouter.habits import Habits, habits_of
 from outrider.openrouter.lists import kept_endpoints
-from outrider.openrouter.plugins import ResponseHealing, wire_of
+from outrider.openrouter.plugins import ResponseHealing, is_healing, wire_of
 from outrider.openrouter.ranges import MOST_SESSION
 from outrider.openrouter.routing import preferences, requires
 from outrider.openrouter.settings import Settings, Thinking
@@ -28,6 +28,14 @@ _PLAIN = (
 
 def body_settings(model: str, settings: Settings, ask: Ask, thinking: Thinking) -> bytes:
     """The body of a request as a JSON object, without messages and session; ``thinking`` is how it thinks."""
+    body, model = asked_body(model, settings, ask, thinking), ask.detour.model or model
+    habits, thinking = habits_of(model, settings.habits), kept_on(thinking, model, settings, ask)
+    sampling = _recommended(habits, thinking, body, settings)
+    return msgspec.json.encode(_fitted(body | settings.extra, sampling, settings, ask.detour.loose))
+
+
+def asked_body(model: str, settings: Settings, ask: Ask, thinking: Thinking) -> dict[str, Any]:
+    """The fields that the settings and the ask say, before they are fitted to what the providers take."""
     model = ask.detour.model or model
     habits, thinking = habits_of(model, settings.habits), kept_on(thinking, model, settings, ask)
     body: dict[str, Any] = {
@@ -41,14 +49,13 @@ def body_settings(model: str, settings: Settings, ask: Ask, thinking: Thinking) 
     body |= {name: value for name in _PLAIN if (value := getattr(settings, name)) is not None}
     if (sent := reasoning(thinking, settings.thoughts, habits)) is not None:
         body["reasoning"] = sent
-    if fallbacks := [each for each in settings.models if each != model]:
+    if (fallbacks := [each for each in settings.models if each != model]) and model != settings.stronger:
         body["models"] = fallbacks
     if settings.cache is not None:
         body["cache_control"] = {"type": "ephemeral", "ttl": settings.cache}
     if provider := preferences(settings.provider, ask.detour.avoid):
         body["provider"] = provider
-    sampling = _recommended(habits, thinking, body, settings)
-    return msgspec.json.encode(_fitted(body | settings.extra, sampling, settings, ask.detour.loose))
+    return body
 
 
 def with_session(body: bytes, session: str) -> Raw:
@@ -75,10 +82,12 @@ def _worked_with(settings: Settings, ask: Ask) -> dict[str, Any]:
         body["parallel_tool_calls"] = settings.parallel_tool_calls
     if ask.format is not None:
         body["response_format"] = ask.format
-    plugins = [each for each in settings.plugins if ask.format is not None or not isinstance(each, ResponseHealing)]
+    plugins = [each for each in settings.plugins if ask.format is not None or not is_healing(each)]
+    if ask.heal and ask.format is not None:
+        plugins.append(ResponseHealing())
     if plugins:
         body["plugins"] = [wire_of(each) for each in plugins]
-    if any(isinstance(each, ResponseHealing) for each in plugins):  # it needs the whole reply
+    if any(map(is_healing, plugins)):  # it needs the whole reply
         body["stream"] = False
     return body
 
@@ -100,20 +109,21 @@ def _fitted(body: dict[str, Any], sampling: dict[str, float], settings: Settings
         return whole
     sure: dict[str, float] = dict(sampling)
     for model in dict.fromkeys((body["model"], *(body.get("models") or ()))):
-        lists = _listed(str(model), settings)
-        fit = able(lists, _looked_at(body | sure)) or able(lists, _looked_at(body))
+        lists = listed(str(model), settings)
+        fit = able(lists, looked_at(body | sure)) or able(lists, looked_at(body))
         if not fit:
             return whole
         sure = {name: value for name, value in sure.items() if all(each.takes(name) for each in fit)}
     return body | sure | {"provider": (body.get("provider") or {}) | {"require_parameters": True}}
 
 
-def _listed(model: str, settings: Settings) -> tuple[Endpoint, ...]:
+def listed(model: str, settings: Settings) -> tuple[Endpoint, ...]:
+    """The providers of a model as they were listed lately; none where nobody may look, or nobody has."""
     kept = None if settings.catalogue is False else kept_endpoints(settings, model)
     return kept.rows if kept and kept.age < TOO_OLD else ()
 
 
-def _looked_at(body: Mapping[str, Any]) -> dict[str, Any]:
+def looked_at(body: Mapping[str, Any]) -> dict[str, Any]:
     """The body with its form of answer spelled out, as ``able`` reads it."""
     form = body.get("response_format")
     return {**body, "response_format": msgspec.json.decode(form)} if isinstance(form, Raw) else dict(body)

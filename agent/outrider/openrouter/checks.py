@@ -20,7 +20,7 @@ from outrider.openrouter.ranges import (
 from outrider.openrouter.routing import Routing
 
 _FLAGS = ("logprobs", "parallel_tool_calls", "mend", "catalogue", "keep_alive")
-_TEXTS = ("user", "prompt_cache_key", "referer", "title", "proxy", "api_key")
+_TEXTS = ("user", "prompt_cache_key", "referer", "title", "proxy", "api_key", "stronger")
 _TIMES = ("retries", "first_byte_seconds", "idle_seconds", "request_seconds", "bill_seconds")
 
 _KINDS: Mapping[str, Callable[[Any], None]] = {

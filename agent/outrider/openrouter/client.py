@@ -26,6 +26,7 @@ from outrider.openrouter.merge import Merger
 from outrider.openrouter.routing import requires
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings, Thinking
 from outrider.openrouter.thinking import check_greedy, thinking_for
+from outrider.openrouter.ways import lacking
 from outrider.rungs import called
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class OpenRouter:
 
     def __init__(self, name: str = DEFAULT_MODEL, settings: Settings = Settings()) -> None:
         self._name, self._options = name, settings
-        self._bodies: dict[tuple[str, bytes, bytes, Detour, str, type, Thinking, bool], bytes] = {}
+        self._bodies: dict[tuple[str, bytes, bytes, Detour, tuple[str, bytes, bool], type, Thinking, bool], bytes] = {}
         self._looked = False
         check_greedy(name, settings)
         if settings.habits is not None:  # a mistake in the file is said now, not at the first request
@@ -71,7 +72,7 @@ class OpenRouter:
         tools, form = bytes(ask.tools or b""), bytes(ask.format or b"")
         added = with_server_tools(self._options, ask)
         how = (type(thinking), thinking)  # True is not a budget of 1
-        known = (ask.phase, tools, form, ask.detour, ask.rung, *how, added)
+        known = (ask.phase, tools, form, ask.detour, (ask.rung, bytes(ask.answer_tool or b""), ask.heal), *how, added)
         body = self._bodies.get(known)
         if body is None:
             if len(self._bodies) > 100:
@@ -81,6 +82,15 @@ class OpenRouter:
         if not session or "session_id" in self._options.extra:
             return Raw(body)
         return with_session(body, session if isinstance(session, str) else ask.session)
+
+    @property
+    def stronger(self) -> str:
+        """The model that is asked when this one's answers do not fit, or ""."""
+        return self._options.stronger
+
+    def lacks(self, ask: Ask) -> str:
+        """Why such a request is known not to be taken, as a clause; "" where it may be."""
+        return lacking(self._name, self._options, ask)
 
     async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Send one request and yield what comes of it. Raises SetupError when there is no API key."""
@@ -118,7 +128,8 @@ class OpenRouter:
         line = await self._line()
         if not self._looked:
             self._looked = True
-            await look(self._options, self._name, line)
+            for name in dict.fromkeys(filter(None, (self._name, self._options.stronger))):
+                await look(self._options, name, line)
             self._bodies.clear()  # what is known now may say more of what to ask for
 
     async def close(self) -> None:

@@ -43,15 +43,17 @@ def detour_after(
 
 
 _FORM = ("response_format", "json_schema", "json_object", "structured", "schema", "strict", "grammar", "tool_choice")
+_BESIDE = (*_FORM, "tool", "Tool", "function", "Function", "mime type", "JSON mode", "json mode")
 _FILTERED = ("no_endpoints", "constraint_filtered", "guardrail", "require_parameters", "No endpoints")
-"""What a refusal speaks of when it is the answer's form that is not taken, or that leaves no provider."""
+"""What a refusal speaks of when it is the answer's form that is not taken, beside tools, or that leaves no provider."""
 
 
 def _about_form(failure: Failure, ask: Ask) -> bool:
     told = failure.message + failure.raw
     if not ask.lower or failure.status not in (400, 404, 422) or "model_not_found" in told:
         return False
-    return any(word in told for word in (_FILTERED if failure.status == 404 else _FORM))
+    words = _BESIDE if ask.tools is not None else _FORM
+    return any(word in told for word in (_FILTERED if failure.status == 404 else words))
 
 
 def is_other(then: Detour, now: Detour) -> bool:
@@ -65,6 +67,11 @@ def slug(provider: str) -> str:
 
 
 def _next(models: tuple[str, ...], model: str) -> str:
-    """The fallback after this model, "" after the last one. The agent's own model stands before the first."""
+    """The fallback after this model, "" after the last one. The agent's own model stands before the first.
+
+    A model that is neither is the stronger one, and nobody stands in for that.
+    """
+    if model and model not in models:
+        return ""
     place = models.index(model) + 1 if model in models else 0
     return models[place] if place < len(models) else ""

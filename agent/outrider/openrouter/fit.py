@@ -20,6 +20,8 @@ def check_model(name: str, settings: Settings, tools: bool) -> None:
     """
     if settings.catalogue is False:
         return
+    if settings.stronger:
+        _check_listed(settings.stronger, settings)
     for each in dict.fromkeys((name, *settings.models)):
         _check_listed(each, settings)
         if tools and takes_tools(each, settings) is False:
@@ -32,7 +34,8 @@ def check_inputs(name: str, settings: Settings, inputs: frozenset[str]) -> None:
 
     Files are none of this: OpenRouter reads them to models that cannot.
     """
-    for each in dict.fromkeys((name, *settings.models)) if "image" in inputs else ():
+    asked = dict.fromkeys((name, *settings.models, *filter(None, (settings.stronger,))))
+    for each in asked if "image" in inputs else ():
         if _takes_images(each, settings) is False:
             hint = _hint(each, settings, needs="image")
             raise SetupError(f"{each} takes no images, and the conversation holds some", hint)

@@ -9,8 +9,9 @@ from typing import Any, Literal, cast
 
 from msgspec import Struct
 
-from outrider.errors import SetupError
+from outrider.errors import SetupError, did_you_mean
 from outrider.openrouter.ranges import RANGES
+from outrider.rungs import RUNGS
 from outrider.toml import Kinds, Toml, shown
 
 _KINDS: Kinds = {
@@ -18,6 +19,8 @@ _KINDS: Kinds = {
     "greedy": (bool, "true or false"),
     "least_tokens": (int, "a number of tokens"),
     "thinks_with_format": (bool, "true or false"),
+    "tools_with_format": (bool, "true or false"),
+    "rungs": (list, 'names of ways to ask for an answer, as in ["final_answer tool", "prompted"]'),
     "text_only": (bool, "true or false"),
     "thinking": (dict, "a table of sampling, as in { temperature = 0.6 }"),
     "plain": (dict, "a table of sampling, as in { temperature = 0.7 }"),
@@ -32,14 +35,17 @@ class Habits(Struct, frozen=True):
 
     ``switch`` is the field of ``reasoning`` that turns thinking on and off; ``greedy`` whether it can think at
     temperature 0; ``least_tokens`` what an answer needs with thinking; ``thinks_with_format`` whether it can think
-    where a response_format is sent; ``text_only`` whether it takes no images. ``thinking`` and
-    ``plain`` are sampling: with thinking, and without.
+    where a response_format is sent; ``tools_with_format`` whether it takes both in one request, and works with its
+    tools before it answers; ``rungs`` are the only ways to ask it for an answer, where not all are; ``text_only``
+    whether it takes no images. ``thinking`` and ``plain`` are sampling: with thinking, and without.
     """
 
     switch: Literal["enabled", "effort"] = "enabled"
     greedy: bool = True
     least_tokens: int = 0
     thinks_with_format: bool = True
+    tools_with_format: bool = False
+    rungs: tuple[str, ...] = ()
     text_only: bool = False
     thinking: Mapping[str, float] = {}
     plain: Mapping[str, float] = {}
@@ -89,10 +95,19 @@ def _table(toml: Toml, pattern: str) -> Mapping[str, Any]:
     said = cast("dict[str, Any]", table)
     if said.get("switch", "enabled") not in ("enabled", "effort"):
         raise toml.wrong(f"switch is {shown(said['switch'])}", 'Give "enabled" or "effort".', pattern, "switch")
+    if "rungs" in said:
+        said["rungs"] = tuple(_rung(toml, pattern, name) for name in said["rungs"])
     for mode in ("thinking", "plain"):
         if mode in said:
             said[mode] = {name: _number(toml, pattern, mode, name, value) for name, value in said[mode].items()}
     return said
+
+
+def _rung(toml: Toml, pattern: str, name: object) -> str:
+    if isinstance(name, str) and name in RUNGS:
+        return name
+    near = did_you_mean(name, RUNGS) if isinstance(name, str) else ""
+    raise toml.wrong(f"rungs holds {shown(name)}", near or f"It may hold {', '.join(RUNGS)}.", pattern, "rungs")
 
 
 def _number(toml: Toml, pattern: str, mode: str, name: str, value: Any) -> float:

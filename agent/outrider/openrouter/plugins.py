@@ -159,6 +159,11 @@ def check_added(field: str, given: object, kind: type[Plugin] | type[ServerTool]
             )
 
 
+def is_healing(given: Plugin | dict[str, Any]) -> bool:
+    """Whether this is ResponseHealing, or the dict that stands for it."""
+    return wire_of(given).get("id") == "response-healing"
+
+
 def wire_of(given: Plugin | ServerTool | dict[str, Any]) -> dict[str, Any]:
     """What is sent for it."""
     return given if isinstance(given, dict) else given.wire()

@@ -60,6 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     Choosing who answers
     - ``models``: fallbacks for the agent's model, in order; ours after replies that are none, OpenRouter's own before.
+    - ``stronger``: a model that is asked for the answer when those of the agent's model were rejected four times.
     - ``provider``: OpenRouter's routing preferences, as a Routing or a dict.
     - ``service_tier``: dearer and faster, or the reverse.
     - ``session``: send the run's name as ``session_id``, so that one provider serves all of a run; or a name of yours.
@@ -104,6 +105,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     habits: str | Path | None = None
     session: bool | str = True
     models: Sequence[str] = ()
+    stronger: str = ""
     provider: Routing | dict[str, Any] | None = None
     service_tier: ServiceTier | None = None
     plugins: Sequence[Plugin | dict[str, Any]] = ()
