@@ -204,6 +204,14 @@ async def test_weighing_gives_the_same_whatever_was_asked_before(ready: Path) ->
     assert first[::2] == fresh
 
 
+async def test_a_likely_piece_of_a_character_is_no_obstacle(ready: Path) -> None:
+    """Of a next token that is no whole character, llama.cpp tells no likelihoods."""
+    form = schema(vendor=TEXT, number=TEXT, total=NUMBER, currency=TEXT)
+    text = "Přijatá faktura 20250114, dodavatel Květinka s.r.o., 4 500 Kč, splatnost 14 dní"
+    _, final = await answer(LocalModel(), request([UserMessage(text)], "answer", form=form))
+    assert json.loads(final.content or "")["vendor"] == "Květinka s.r.o."
+
+
 def test_likelihoods_are_equal_bit_by_bit(ready: Path) -> None:
     frame = Frame("Message: I like it.\nFeeling: good\n\nMessage: I hate it.\nFeeling: bad\n\nMessage:", "\nFeeling:")
     other = Frame("Text: one\nLabel: first\n\nText:", "\nLabel:")

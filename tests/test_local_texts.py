@@ -68,11 +68,38 @@ def test_sums_are_read_out_of_plain_words(text: str, expected: list[str]) -> Non
         ("A$20 for 3", [20], ["AUD"]),
         ("6 780 NOK", [6780], ["NOK"]),
         ("20 lamps", [], []),
+        ("75 quid off Al's", [75], ["GBP"]),
+        ("3,080 euro", [3080], ["EUR"]),
+        ("US$410 and R$ 890,00", [410, 890], ["USD", "BRL"]),
+        ("4 500 Kč", [4500], ["CZK"]),
+        ("Subtotal $310.00 tax $24.80 total $334.80", [334.8], ["USD"]),
+        ("2 trips, £180 each, £360 in total", [360], ["GBP"]),
+        ("Yen Ltd in Eurotown", [], []),
     ],
 )
 def test_amounts_stand_beside_their_currency(text: str, amounts: list[float], currencies: list[str]) -> None:
     assert texts.amounts(text) == amounts
     assert texts.currencies(text) == currencies
+
+
+@pytest.mark.parametrize(
+    ("text", "vendors"),
+    [
+        ("Bill 7 by Harbour Ropes, 40 EUR. Next delivery on Monday. Greetings from Ann", ["Harbour Ropes"]),
+        ("Invoice 7, Vendor Casa Blanca Paints, sum 540.00 EUR", ["Casa Blanca Paints"]),
+        ("Faktura 12, Zielony Las sp. z o.o., 1450.00 PLN", ["Zielony Las sp. z o.o."]),
+        ("Trattoria Luna S.r.l. Total €244.00, invoice 118", ["Trattoria Luna S.r.l."]),
+        ("Subject: invoice 5, Lime Works, 30 EUR", ["Lime Works"]),
+        ("J. Peterson Piano Tuning, bill 301, $95", ["J. Peterson Piano Tuning"]),
+        ("Bloggs Bros. Haulage, invoice BB7731, £360", ["Bloggs Bros. Haulage"]),
+        ("Vodafone: invoice 5, 30 EUR", ["Vodafone"]),
+        ("bill from bright spark, 3 EUR", ["bright", "bright spark"]),
+    ],
+)
+def test_a_vendor_is_a_name_where_a_seller_is_named(text: str, vendors: list[str]) -> None:
+    form = {"type": "object", "properties": {"vendor": TEXT, "total": NUMBER}}
+    found = constrain.narrow(form, constrain.source(Asked(text, (), 0, (), None)))["properties"]
+    assert found["vendor"] == {"enum": vendors}
 
 
 def test_phrases_are_clean_and_bounded() -> None:

@@ -150,7 +150,7 @@ def _fitting(kind: str, given: Source) -> tuple[str, ...]:
     if kind == "currency":
         return given.currencies or given.phrases
     sure, *others = [_written(form, given) for form in forms_of(kind)] or [list[str]()]
-    found = _longest(sure) or next(filter(None, others), list[str]())
+    found = _longest(_unlabelled(sure, given)) or next(filter(None, others), list[str]())
     if cue := cue_of(kind):
         follows = rf"\b(?:{cue})\b[\s.:#(\"\u201c]*(?:(?:is|of|with the)\s)?"
         told = [phrase for phrase in found if re.search(follows + re.escape(phrase), given.text, re.IGNORECASE)]
@@ -160,6 +160,11 @@ def _fitting(kind: str, given: Source) -> tuple[str, ...]:
 
 def _written(form: re.Pattern[str], given: Source) -> list[str]:
     return [phrase for phrase in given.phrases if form.fullmatch(phrase)]
+
+
+def _unlabelled(found: list[str], given: Source) -> list[str]:
+    """Without words that announce what follows, as in "Subject: ...", where there are others."""
+    return [phrase for phrase in found if " " in phrase or f"{phrase}: " not in given.text] or found
 
 
 def _longest(found: list[str]) -> list[str]:

@@ -23,6 +23,8 @@ T = TypeVar("T")
 MOST_LIKELY = 500
 """How many of the next tokens are asked for; any other one counts as less likely than all of these."""
 
+PLAIN_CHARACTER = r"root ::= [\x01-\x7f]+"
+
 FINALISTS = 6
 """Of so many likely choices the one is taken that is likeliest token by token."""
 
@@ -144,11 +146,15 @@ class Scorer:
 
     def _following(self, at: tuple[int, list[int]], start: tuple[int, ...]) -> dict[int, float]:
         slot, prompt = at
-        (place,) = self._ask(slot, [*prompt, *start], cached=True).completion_probabilities
-        return {token.id: token.logprob for token in place.top_logprobs}
+        here = [*prompt, *start]
+        found = self._ask(slot, here, cached=True).completion_probabilities
+        if not found:  # the next token would be a piece of a character, and of such ones llama.cpp tells nothing
+            found = self._ask(slot, here, cached=True, grammar=PLAIN_CHARACTER).completion_probabilities
+        return {token.id: token.logprob for token in found[0].top_logprobs}
 
-    def _ask(self, slot: int, prompt: list[int], cached: bool) -> _Completion:
+    def _ask(self, slot: int, prompt: list[int], cached: bool, grammar: str = "") -> _Completion:
         body: dict[str, object] = {"prompt": prompt, "id_slot": slot, "cache_prompt": cached, "n_predict": 1}
+        body["grammar"] = grammar  # for the token that is taken; the likelihoods are those without it
         return self._post("/completion", body | {"n_probs": MOST_LIKELY, "temperature": 0}, _Completion)
 
     def _tokens(self, text: str) -> list[int]:

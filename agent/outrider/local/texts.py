@@ -19,6 +19,7 @@ class _Words(Struct, frozen=True):
     little: frozenset[str]
     nameless: list[str]
     currencies: list[str]
+    total: list[str]
     signs: dict[str, str]
 
 
@@ -26,10 +27,14 @@ WORDS = msgspec.toml.decode((files("outrider.local") / "words.toml").read_bytes(
 """The words of words.toml."""
 
 _BREAK = re.compile(r"[;:!?()\[\]{}\"\u201c\u201d\u00ab\u00bb|]|,(?!\d)|(?<=\s)[-/@\u2013\u2014](?=\s)")
-_DOTTED = re.compile(r"(?:\w\.){2,}|(?:Dr|Mr|Mrs|Ms|No|Nr|Prof|St)\.")
+_DOTTED = re.compile(r"(?:\w\.){2,}|[A-Z]\.|(?:Bros|Co|Dr|Mr|Mrs|Ms|No|Nr|Prof|St)\.")
 _NUMBER = r"\d{1,3}(?:[,.'\u2019\u00a0 ]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?"
 _CODE = rf"\b(?:{'|'.join(WORDS.currencies)})\b"
-_MONEY = rf"(?:{_CODE}|[\u20ac$\u00a3\u00a5\u20b9])"
+_SIGN = "|".join(
+    (r"(?<![^\W\d_])" if sign[0].isalpha() else "") + re.escape(sign) + (r"(?![^\W\d_])" if sign[-1].isalpha() else "")
+    for sign in sorted(WORDS.signs, key=len, reverse=True)
+)
+_MONEY = rf"(?:{_CODE}|{_SIGN})"
 _ALONE = re.compile(
     rf"""(?<![^\s(\u20ac$\u00a3\u00a5\#:])         # after a space, a bracket or a sign of money
          [-+]?(?:{_NUMBER.replace(" ", "")})
@@ -39,6 +44,10 @@ _ALONE = re.compile(
 )
 _ANYWHERE = re.compile(_NUMBER.replace(" ", ""))
 _AMOUNT = re.compile(rf"(?i){_MONEY}\s?({_NUMBER})|(?<![\w.,-])({_NUMBER})\s?{_MONEY}")
+
+_TOTAL = rf"(?<![\w-])(?:{'|'.join(sorted(WORDS.total, key=len, reverse=True))})\b"
+_TOTAL_BEFORE = re.compile(rf"(?i){_TOTAL}[^\d.,;|]{{0,20}}$")
+_TOTAL_AFTER = re.compile(rf"(?i)\s?(?:in\s)?{_TOTAL}")
 
 
 def phrases(text: str) -> list[str]:
@@ -84,8 +93,11 @@ def written_numbers(text: str) -> list[str]:
 
 
 def amounts(text: str) -> list[int | float]:
-    """The numbers beside a sign or a code of money."""
-    return list(unique(_value(before or after) for before, after in _AMOUNT.findall(text)))
+    """The numbers beside a sign or a code of money; those called the total, when one is."""
+    found = list(_AMOUNT.finditer(text))
+    totals = [one for one in found if _TOTAL_BEFORE.search(text[: one.start()])]
+    totals = totals or [one for one in found if _TOTAL_AFTER.match(text[one.end() :])]
+    return list(unique(_value(one[1] or one[2]) for one in totals or found))
 
 
 def currencies(text: str) -> list[str]:
@@ -93,7 +105,7 @@ def currencies(text: str) -> list[str]:
     beside = re.findall(rf"(?i)(?:(?<=\d)|(?<=\d\s)){_CODE}|{_CODE}(?=\s?\d)", text)
     if codes := re.findall(_CODE, text) + [code.upper() for code in beside]:
         return list(unique(codes))
-    signs = re.findall("|".join(map(re.escape, WORDS.signs)), text)
+    signs = re.findall(_SIGN, text)
     return list(unique(WORDS.signs[sign] for sign in signs))
 
 
