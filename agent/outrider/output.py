@@ -86,12 +86,14 @@ class OutputType(Generic[Out]):
         inner = _unwrapped(text) if self._wrapped else None
         if inner is None:
             return checker.check(text, sort=False)
-        within, whole = checker.check(inner, sort=False), checker.check(text, sort=False)
-        asked, other = (within, whole) if state.phase == "answer" else (whole, within)
-        if isinstance(asked, Checked) or isinstance(other, Checked):
-            return asked if isinstance(asked, Checked) else other
-        problems = within.problems if isinstance(within, Mismatch) else ()
-        return Mismatch(tuple(re.sub(r"^\$", f"$.{WRAP}", problem) for problem in problems))  # as the model wrote it
+        if state.phase == "work":  # nobody had asked for the object around it
+            whole = checker.check(text, sort=False)
+            if isinstance(whole, Checked):
+                return whole
+        within = checker.check(inner, sort=False)
+        if isinstance(within, Mismatch):  # the model must find the places in what it wrote
+            return Mismatch(tuple(re.sub(r"^\$", f"$.{WRAP}", problem) for problem in within.problems))
+        return within
 
     def read(self, state: State) -> Out:
         """The accepted answer as a value of the declared type. Raises SetupError if the type no longer takes it."""

@@ -28,6 +28,23 @@ def definition(reference: str, root: Schema) -> tuple[str, Any]:
     return "", {}
 
 
+def target(schema: Any, root: Schema) -> Schema:
+    """The schema, or the one that it refers to; nothing for a schema that is but true or false."""
+    node = cast(Schema, schema) if isinstance(schema, dict) else {}
+    found = _referred(node["$ref"], root) if "$ref" in node else node
+    return cast(Schema, found) if isinstance(found, dict) else {}
+
+
+def endless(schema: Any, root: Schema, seen: tuple[str, ...]) -> bool:
+    """Whether a schema leads back to a reference seen before without a property or an item in between."""
+    node = cast(Schema, schema) if isinstance(schema, dict) else {}
+    if (reference := node.get("$ref")) is not None and (
+        reference in seen or endless(_referred(reference, root), root, (*seen, reference))
+    ):
+        return True
+    return any(endless(branch, root, seen) for keyword in CHOICES for branch in node.get(keyword, ()))
+
+
 def one_choice(schema: Schema) -> bool:
     """Whether the schema has but one branch, which says it all."""
     return any(len(schema.get(keyword, ())) == 1 for keyword in CHOICES)
@@ -38,7 +55,7 @@ def takes_null(schema: Any, root: Schema, seen: tuple[str, ...] = ()) -> bool:
     if not isinstance(schema, dict):
         return bool(schema)
     node = cast(Schema, schema)
-    kinds = node.get("type", "null")
+    kinds = node.get("type", "object" if "properties" in node else "null")  # as the strict form reads it
     if "null" not in ([kinds] if isinstance(kinds, str) else kinds) or None not in node.get("enum", [None]):
         return False
     if node.get("const") is not None:

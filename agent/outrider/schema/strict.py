@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from outrider.schema.check import Schema
-from outrider.schema.nulls import CHOICES, definition, one_choice, takes_null
+from outrider.schema.nulls import CHOICES, definition, endless, one_choice, takes_null, target
 
 
 def _words(text: str) -> frozenset[str]:
@@ -83,7 +83,7 @@ class _Form:
         self.refusals: list[str] = []
         self._root = root
         self._defs: Schema = {}
-        self._tags = set(_tags(root))
+        self._tags = set(_tags(root, root))
 
     def whole(self) -> Schema:
         if self._root.get("type") != "object":
@@ -129,12 +129,14 @@ class _Form:
         """The reference as it stands in the strict form, to a definition that is rewritten when first met."""
         if reference == "#":
             return reference
-        name, target = definition(reference, self._root)
+        name, found = definition(reference, self._root)
         if not name:
             self.refusals.append(f"{path}: refers to {reference}, which is not under $defs")
+        elif endless(found, self._root, (reference,)):
+            self.refusals.append(f"{path}: {reference} refers to itself without end")
         elif name not in self._defs:
             self._defs[name] = {}  # it may refer to itself
-            self._defs[name] = self._rewrite(target, f"$.$defs.{name}")
+            self._defs[name] = self._rewrite(found, f"$.$defs.{name}")
         return "#/$defs/" + name.replace("~", "~0").replace("/", "~1").replace("%", "%25")
 
     # ----------------------------------------------------------------------------------- values, objects, lists
@@ -149,9 +151,7 @@ class _Form:
                 self._scalars(schema[keyword] if keyword == "enum" else [schema[keyword]], keyword, path)
         if schema.get("format") in FORMATS:
             strict["format"] = schema["format"]
-        if "array" in kinds:
-            if not isinstance(schema.get("items"), dict):
-                self.refusals.append(f"{path}: the items may be anything")
+        if "array" in kinds and "prefixItems" not in schema:  # which is refused as it is
             strict["items"] = self._rewrite(schema.get("items"), f"{path}[]")
         if "object" in kinds:
             self._object(schema, strict, path)
@@ -174,13 +174,14 @@ class _Form:
         for name, inner in given.items():
             names[name] = self._rewrite(inner, f"{path}.{name}")
             if name not in required:
-                names[name] = self._optional(name, inner, names[name], f"{path}.{name}")
+                names[name] = self._optional(inner, names[name], f"{path}.{name}")
         strict |= {"properties": names, "required": list(names), "additionalProperties": False}
 
-    def _optional(self, name: str, schema: Any, strict: Schema, path: str) -> Schema:
+    def _optional(self, schema: Any, strict: Schema, path: str) -> Schema:
         """The schema of a property that may be left out: in strict form it is there, and null where it would not be."""
-        told_apart = name in self._tags or ("const" in schema and schema.get("default") == schema["const"])
-        if told_apart or takes_null(schema, self._root):
+        node = cast(Schema, schema) if isinstance(schema, dict) else {}
+        always = "const" in node and node.get("default") == node["const"]  # to leave it out says the same
+        if always or id(node) in self._tags or takes_null(schema, self._root):
             self.changes.append(f"{path} became required")
             return strict
         self.changes.append(f"{path} became required; null there is read as left out")
@@ -226,13 +227,16 @@ def _kind(value: object) -> str:
     return next((name for kind, name in kinds.items() if isinstance(value, kind)), "null")
 
 
-def _tags(node: Any) -> Iterable[str]:
-    """The properties by which the branches of some union are told apart: null cannot stand there."""
+def _tags(node: Any, root: Schema) -> Iterable[int]:
+    """The ids of the schemas of those properties that tell branches of a union apart: null cannot stand there."""
     if isinstance(node, list):
         for item in cast(list[Any], node):
-            yield from _tags(item)
+            yield from _tags(item, root)
     if isinstance(node, dict):
-        for key, value in cast(Schema, node).items():
-            if key == "discriminator" and isinstance(value, dict) and "propertyName" in value:
-                yield str(cast(Schema, value)["propertyName"])
-            yield from _tags(value)
+        schema = cast(Schema, node)
+        for inner in schema.values():
+            yield from _tags(inner, root)
+        if isinstance(tag := schema.get("discriminator"), dict):
+            name = cast(Schema, tag).get("propertyName")
+            branches = [target(branch, root) for branch in schema.get("oneOf", schema.get("anyOf", []))]
+            yield from (id(branch["properties"][name]) for branch in branches if name in branch.get("properties", {}))
