@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from outrider import Settings
+from outrider.cli.checks import Wanted, check_online
 from outrider.local import LIMITS, weights
 from outrider.testing.fake import FakeReply
 from shell import Shell
@@ -114,6 +116,16 @@ def test_no_server_is_a_line_and_no_crash(outrider: Shell) -> None:
     done = outrider("doctor", "--json", OUTRIDER_BASE_URL="http://127.0.0.1:9/api/v1")
     assert (done.code, found(done)["server"]["ok"]) == (1, False)
     assert "127.0.0.1:9: Connection refused" in found(done)["server"]["says"]
+
+
+def test_a_network_that_is_missing_is_said_of_the_server_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
+    nowhere = Settings(base_url="http://127.0.0.1:9/api/v1", catalogue=True)
+    key, server, told = check_online(Wanted("a/b", "from -m"), nowhere)
+    assert (key.name, key.ok) == ("key", False)
+    assert (server.name, server.ok, "127.0.0.1:9: Connection refused" in server.says) == ("server", False, True)
+    assert "network" in server.fix
+    assert (told.name, told.says, told.fix) == ("abilities", "not known, for the same reason", "")
 
 
 def test_a_proxy_that_cannot_be_is_a_line_and_no_crash(outrider: Shell) -> None:

@@ -12,6 +12,8 @@ from outrider.openrouter.settings import Settings
 from outrider.times import ago
 
 SECONDS = 10.0
+_NO_WAY = ("connection", "timeout", "proxy", "certificate")
+"""Reasons of a request to have failed that lie between here and the server."""
 TOLD = {"tools": "tools", "structured_outputs": "answers of a JSON Schema", "reasoning": "thinking"}
 NO_SCHEMA = "Without answers of a JSON Schema typed answers are checked here, and asked for again when they are wrong."
 
@@ -24,11 +26,19 @@ class Unfit(Exception):
         self.says, self.fix = says, fix
 
 
+class Unreached(Exception):
+    """Nobody could be asked. ``says`` is why, ``fix`` what to do."""
+
+    def __init__(self, says: str, fix: str) -> None:
+        super().__init__(says)
+        self.says, self.fix = says, fix
+
+
 def abilities(model: str, settings: Settings, tools: bool) -> tuple[str, str] | None:
     """What the providers of a model take, its length and its price, and a note; None where nobody says.
 
     Fetched anew after a day, where the server is asked for lists at all. Raises Unfit when the model is not listed, or
-    takes no tools and needs to.
+    takes no tools and needs to; Unreached when there is no way to the server, and nothing is kept.
     """
     kept, fault = _providers(model, settings)
     try:
@@ -53,6 +63,8 @@ def _providers(model: str, settings: Settings) -> tuple[Kept[Endpoint] | None, s
     try:
         return asyncio.run(fetch_endpoints(settings, model, SECONDS)), ""
     except Refused as error:
+        if not kept and error.failure.reason in _NO_WAY:
+            raise Unreached(error.failure.message, error.hint) from None
         return kept, error.failure.message
     except SetupError as error:
         return kept, error.message

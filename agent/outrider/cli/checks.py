@@ -35,7 +35,7 @@ class Check(Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-NOT_ASKED = Check("server", None, "not asked: there is no key")
+NOT_ASKED = Check("server", None, "not asked: it answers nothing without the key")
 TO_ASK = ("key", "server", "credit", "abilities")
 """What a model on OpenRouter needs, and the embedded one does not."""
 
@@ -83,9 +83,7 @@ def checks(run: Wanted) -> list[Check]:
         check_model(run, settings),
     ]
     if not (run.exactly and run.local):
-        key = check_key(settings)
-        found += [key, *([fault] if fault else check_server(settings) if key.ok is not False else [NOT_ASKED])]
-        found += [] if run.local or fault else check_abilities(run, settings)
+        found += [check_key(settings), fault] if fault else check_online(run, settings)
     found.append(check_journal())
     if run.local or not run.exactly:
         found.append(check_local(run.model if run.local else "local", told=run.local))
@@ -122,6 +120,21 @@ def check_model(run: Wanted, settings: Settings) -> Check:
     except SetupError as error:
         return Check("model", False, error.message, error.hint)
     return Check("model", True, f"{run.model}, {run.said_by}")
+
+
+def check_online(run: Wanted, settings: Settings) -> list[Check]:
+    """The key, the server, and what it says of the model. Where there is no way to the server, that is said of it."""
+    from outrider.cli.abilities import Unreached
+
+    key = check_key(settings)
+    server = [NOT_ASKED] if key.ok is False else check_server(settings)
+    try:
+        told = [] if run.local else check_abilities(run, settings)
+    except Unreached as error:
+        if server == [NOT_ASKED]:
+            server = [Check("server", False, f"{settings.base_url}: {error.says.rstrip('.')}", error.fix)]
+        told = [Check("abilities", None, "not known, for the same reason")]
+    return [key, *server, *told]
 
 
 def check_key(settings: Settings) -> Check:
