@@ -107,7 +107,10 @@ def test_a_stdout_closed_by_the_shell_is_one_line_and_nothing_is_begun(outrider:
         (["run", "x", "-t", "calculatr"], "Did you mean calculator"),
         (["run", "x", "-t", "outrider_tools.files:file_tool"], "Did you mean file_tools"),
         (["run", "x", "-t", "outrider_tools.files:MAX_BYTES"], "is no tool but of type int"),
-        (["run", "x", "-t", "no_such_module:tool"], "there is no module"),
+        (
+            ["run", "x", "-t", "no_such_module:tool"],
+            "or installed\n  Run outrider from the folder that no_such_module.py is in, or install the package",
+        ),
         (["run", "x", "--output", "Forecast"], "neither a .json file nor module:Type"),
         (["run", "x", "--output", "nothing.json"], "cannot be read"),
         (["run", "x", "--max-turns", "-1"], "limit turns is -1"),

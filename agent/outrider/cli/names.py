@@ -194,7 +194,8 @@ def _module(name: str, beside: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             close = did_you_mean(name, (found for folder in folders for found in _modules_in(Path(folder))))
-            hint = close or "Modules are looked for in this folder: app:weather is weather in ./app.py."
+            file = f"{name.partition('.')[0]}.py"
+            hint = f"{close} Run outrider from the folder that {file} is in, or install the package it is in.".lstrip()
             raise SetupError(f"there is no module {name!r} in {', '.join(folders)} or installed", hint) from error
         raise _broken(f"module {name}", error) from error
     except SetupError:
