@@ -345,7 +345,9 @@ def test_a_resumed_run_is_told_what_the_embedded_model_cannot_do(outrider: Shell
     outrider.server.add(FakeReply(status=400, error="no such thing"))
     assert outrider("run", "Hi").code == 5
     nowhere = str(outrider.home / "nowhere")
-    assert "the embedded model cannot chat" in outrider("resume", "last", "-m", "local", OUTRIDER_CACHE=nowhere).err
+    note, *_ = outrider("resume", "last", "-m", "local", OUTRIDER_CACHE=nowhere).err.splitlines()
+    assert note.startswith("note: the embedded model cannot chat")
+    assert "-m local:/path/to/model.gguf, or with a key any on OpenRouter" in note
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def note_beyond(model: str, tools: int, flags: Flags) -> None:
     from outrider.local.weights import beyond
 
     if told := beyond(tools, flags.typed):
-        note(told)
+        tell(Line(told, "dim", "wrap"))
 
 
 Begin = Callable[[], AbstractAsyncContextManager[Run[Any]]]

@@ -76,12 +76,12 @@ def weights_path(spec: str) -> Path:
 def beyond(tools: int, typed: bool) -> str:
     """A line on what the embedded model is asked for and is not able to do; empty when all is well."""
     if tools > MOST_TOOLS:
-        return f"the embedded model chooses well between {MOST_TOOLS} tools; it is offered {tools}"
-    if not tools and not typed:
-        return (
-            "the embedded model cannot chat: do not trust its words; give it a tool (-t) or an answer's type (--output)"
-        )
-    return ""
+        said = f"the embedded model chooses well between {MOST_TOOLS} tools; it is offered {tools}: offer fewer"
+    elif not tools and not typed:
+        said = "the embedded model cannot chat: do not trust its words; give it a tool (-t), an answer's type (--output)"
+    else:
+        return ""
+    return f"note: {said}, or name a larger one: -m local:/path/to/model.gguf, or with a key any on OpenRouter"
 
 
 def pull(progress: Callable[[str], None] = lambda line: None) -> Path:
