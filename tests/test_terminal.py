@@ -233,6 +233,17 @@ def test_edited_arguments_are_checked_shown_and_asked_about_once_more(outrider: 
     assert (outrider.work / "out").read_text() == "Paid.\n"
 
 
+def test_without_an_editor_it_says_what_to_do_and_asks_again(outrider: Shell, terminal: Terminal) -> None:
+    outrider.server.add(pay_call(), "Paid.")
+    empty = outrider.work / "empty"
+    empty.mkdir()
+    typist = paying(terminal, env={"VISUAL": "", "EDITOR": "", "PATH": str(empty)}).types("e\n")
+    typist.sees("there is no editor here").sees("later > ", 2)
+    assert typist.types("y\n").ends() == 0
+    assert "Paid." in typist.glass.lines
+    assert outrider.server.requests[-1].json["messages"][-1]["content"] == "paid 3"
+
+
 @pytest.mark.parametrize("key", ["\n", "\x03", "\x04", None])
 def test_what_is_left_can_be_answered_later(outrider: Shell, terminal: Terminal, key: str | None) -> None:
     outrider.server.add(pay_call(), "Paid.")
