@@ -86,7 +86,7 @@ class OutputType(Generic[Out]):
         inner = _unwrapped(text) if self._wrapped else None
         if inner is None:
             return checker.check(text, sort=False)
-        if state.phase == "work":  # nobody had asked for the object around it
+        if not state.form:  # nobody had asked for the object around it
             whole = checker.check(text, sort=False)
             if isinstance(whole, Checked):
                 return whole

@@ -6,6 +6,7 @@ problems   what is wrong with a value, in lines such as ``$.items[2].price: 'abc
 answer     what an answer has to be: its name, its checker, its schema with an object at the root
 strict     the strict form for ``response_format``
 nulls      nulls that stand in it for what was left out
+sent       what is sent for a type and what was changed for that: ``print(report(Invoice))``
 walk       where in a schema the schemas are
 names      tool names as the wire allows them, and back
 """
@@ -24,6 +25,7 @@ from outrider.schema.check import (
 from outrider.schema.names import wire_name, wire_names
 from outrider.schema.nulls import Nulls
 from outrider.schema.problems import explain
+from outrider.schema.sent import Report, Sent, report
 from outrider.schema.signature import Signature, parameters_of, signature_of
 from outrider.schema.strict import StrictForm, strict_form
 
@@ -34,8 +36,10 @@ __all__ = [
     "Checker",
     "Mismatch",
     "Nulls",
+    "Report",
     "Schema",
     "SchemaChecker",
+    "Sent",
     "Signature",
     "StrictForm",
     "TypeChecker",
@@ -44,6 +48,7 @@ __all__ = [
     "checker_for",
     "explain",
     "parameters_of",
+    "report",
     "signature_of",
     "strict_form",
     "wire_name",

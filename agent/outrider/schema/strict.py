@@ -196,13 +196,13 @@ class _Form:
         done = strict.keys() | _SILENT | _SHAPES | _OF_OBJECTS | {"items", "description", "$ref", *CHOICES}
         left: Schema = {}
         for keyword, value in schema.items():
-            if keyword in done:
+            if keyword in done or (keyword == "default" and value is None):
                 continue
             if keyword in _RULES or keyword in ("type", "enum", "const"):
                 left[keyword] = value
                 shown = msgspec.json.encode(value).decode()
                 self.loosened.append(f"{path}: {keyword} {shown} is not expressible in strict form; checked here")
-            elif keyword in ("default", "format") and value is not None:
+            elif keyword in ("default", "format"):
                 left[keyword] = value
                 self.changes.append(f"{path}: the {keyword} is told in the description")
             else:
