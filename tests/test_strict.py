@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from jsonschema import Draft202012Validator
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 import schema_kit as kit
 from outrider import events as e
@@ -371,3 +371,18 @@ def test_the_answer_is_what_is_within_the_object_that_was_asked_for() -> None:
     verdict = case.output.judge(state)
     assert isinstance(verdict, e.OutputAccepted)
     assert bytes(verdict.value) == b'["x"]'
+
+
+def test_a_pattern_that_python_cannot_read_does_not_stand_in_the_way() -> None:
+    class Word(BaseModel):
+        text: str = Field(pattern=r"^\p{L}+$")
+        note: str = "none"
+
+    class Number(BaseModel):
+        value: int
+        unit: str = "m"
+
+    case = case_of(list[Word | Number])
+    assert case.accepts([{"text": "Straße", "note": None}, {"value": 1, "unit": None}], STRICT)
+    assert not case.accepts([{"text": "1", "note": None}], STRICT)
+    assert not case.accepts([{"value": 1, "unit": None}], "json_schema")

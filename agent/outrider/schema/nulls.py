@@ -1,6 +1,5 @@
 """Nulls that stand for what was left out: in strict form every property is there, also one that need not be."""
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
@@ -8,6 +7,7 @@ from urllib.parse import unquote
 import msgspec
 
 from outrider.schema.check import Schema
+from outrider.schema.walk import each
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -76,7 +76,12 @@ class Nulls:
     """Takes those nulls out of values that a model wrote by the strict form of ``schema``."""
 
     def __init__(self, schema: Schema) -> None:
-        self._root = schema
+        self._schema = schema
+
+    @cached_property
+    def _root(self) -> Schema:
+        """The schema without its patterns: those of types may be in another dialect than Python's."""
+        return each(self._schema, lambda part: {key: value for key, value in part.items() if key != "pattern"})
 
     def taken_out(self, value: Any) -> Any:
         """The value without properties that are null, may be left out and may not be null; itself where none is."""
@@ -138,5 +143,5 @@ class Nulls:
         try:
             part = self._validator.evolve(schema=branch)  # pyright: ignore[reportUnknownMemberType]
             return part.is_valid(value)
-        except (re.error, RecursionError):  # a pattern in another dialect than Python's
+        except RecursionError:
             return False
