@@ -17,6 +17,7 @@ SLOTS: dict[str, dict[str, str | int | list[str]]] = {
     "answer_tool": {"name": "Forecast"},
     "loop_steered": {"names": ["look"], "times": 4},
     "answer_refused": {},
+    "answer_checked": {"check": "adds_up", "reason": "The items do not add up."},
     "answer_rejected": {"problems": ["$.a: is missing"], "schema": "{}"},
     "answer_truncated": {},
     "call_bad_arguments": {"name": "look", "problems": ["$.a: is missing", "$.b: is missing"]},
@@ -86,7 +87,7 @@ def test_values_are_put_in_as_they_are() -> None:
     ("name", "values", "told"),
     [
         ("call_unknwn", {}, "there is no prompt 'call_unknwn'\nDid you mean call_unknown"),
-        ("nothing", {}, "there is no prompt 'nothing'\nThe prompts: answer_now, "),
+        ("nothing", {}, "there is no prompt 'nothing'\nThe prompts: answer_checked, "),
         ("call_in_doubt", {"nmae": "pay"}, "the prompt call_in_doubt has no slot 'nmae'\nDid you mean name?"),
         ("call_in_doubt", {"name": "pay", "x": 1}, "has no slot 'x'\nThe slots: name."),
         ("answer_refused", {"name": "pay"}, "has no slot 'name'\nThe slots: none."),

@@ -8,6 +8,7 @@ A map of the house, low to high:
     commands, inbox         what others may ask of a run, and how that becomes events
     parts                   what a task may hold: texts, images, files
     schema, tool, toolbox   functions -> tools -> the results of calls
+    checks                  what an answer must pass besides fitting its type
     output, syntax          the answer's type: whether a reply is one, JSON that is written wrongly
     asking, rungs           how the answer is asked for, and the ways there are
     limits, policy          where a run ends, which calls run

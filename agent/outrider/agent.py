@@ -1,8 +1,9 @@
 """Agent: what a user makes once and shares; every run starts here."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
@@ -12,7 +13,16 @@ from typing_extensions import TypeVar
 from outrider import commands as c
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
-from outrider.given import check_able, check_limits, check_rest, journal_from, model_from, secrets_from, tools_from
+from outrider.given import (
+    check_able,
+    check_limits,
+    check_rest,
+    journal_from,
+    model_from,
+    opened,
+    secrets_from,
+    tools_from,
+)
 from outrider.inbox import answer_to, doubt_about, leave
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
@@ -35,7 +45,7 @@ from outrider.parts import Said, Task, inputs, read_task
 from outrider.policy import Policy, default_policy, policy_name
 from outrider.preview import Preview, preview_of
 from outrider.result import Result
-from outrider.run import Observer, Run
+from outrider.run import Observer, Run, wait_for
 from outrider.state import State
 from outrider.tool import BadArguments, Tool
 from outrider_prompts import say as words
@@ -43,6 +53,7 @@ from outrider_prompts import say as words
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from outrider.checks import Check, Named
     from outrider.toolbox import Toolbox
 
 Deps = TypeVar("Deps", default=None)
@@ -137,6 +148,7 @@ class Agent(Generic[Deps, Out]):
         check_able(self.model, self.tools)
         self._deps_type = deps_type
         self._output: OutputType[Out] = OutputType(output, self.model)
+        self._checks: tuple[Named, ...] = ()
         self._instructions = instructions
         self._policy = policy
         self._journal = journal_from(journal)
@@ -145,7 +157,23 @@ class Agent(Generic[Deps, Out]):
 
     def __repr__(self) -> str:
         tools = ", ".join(tool.name for tool in self.tools) or "none"
-        return f"<agent {self.name}: {self.model.name}, tools: {tools}, output: {self._output.name}>"
+        checks = f", checks: {', '.join(check.name for check in self._checks)}" if self._checks else ""
+        return f"<agent {self.name}: {self.model.name}, tools: {tools}, output: {self._output.name}{checks}>"
+
+    def checked(self, *checks: "Check[Out, Deps]") -> "Agent[Deps, Out]":
+        """This agent with further checks, called in order: what an answer must pass besides fitting its type.
+
+        A check takes the answer and, if it has a second parameter, a Context. It may be async; others run in threads.
+        It says no by raising ValueError, AssertionError or ToolError: the model is told the text and asked again, as
+        often as for an answer that does not fit. Any other exception ends the run with the outcome "error". It returns
+        None or the answer itself. A run that is resumed may check its answer again: a check should have no effect.
+        Raises SetupError for what can be no check.
+        """
+        from outrider.checks import check_from
+
+        agent = copy(self)
+        agent._checks = (*self._checks, *map(check_from, checks))
+        return agent
 
     # ------------------------------------------------------------------------------------------ running
 
@@ -165,7 +193,7 @@ class Agent(Generic[Deps, Out]):
 
         Ctrl-C stops the run cleanly and gives a result with the outcome "interrupted".
         """
-        return self._wait(lambda: self._begin(task, deps, history, live=False))
+        return wait_for(lambda: self._begin(task, deps, history, live=False))
 
     @asynccontextmanager
     async def stream(
@@ -194,7 +222,7 @@ class Agent(Generic[Deps, Out]):
         self, run: str | Result[Any], *, deps: Deps | None = None, limits: Limits | None = None, say: str = ""
     ) -> Result[Out]:
         """Like ``resume``, for scripts and notebooks."""
-        return self._wait(lambda: self._again(run, deps, limits, say, live=False))
+        return wait_for(lambda: self._again(run, deps, limits, say, live=False))
 
     @asynccontextmanager
     async def stream_resume(
@@ -258,15 +286,7 @@ class Agent(Generic[Deps, Out]):
     @property
     def journal(self) -> Journal:
         """Where this agent's runs are kept."""
-        if self._journal is None:
-            from outrider.journal.nothing import NoJournal
-
-            return NoJournal()
-        if isinstance(self._journal, str | Path):
-            from outrider.journal.default import default_journal, journal_in
-
-            return journal_in(self._journal) if isinstance(self._journal, Path) else default_journal()
-        return self._journal
+        return opened(self._journal)
 
     async def ready(self) -> None:
         """Load what the first run would have to load. For servers, before the first request comes in."""
@@ -310,6 +330,7 @@ class Agent(Generic[Deps, Out]):
             self._output.name,
             policy_name(self._policy),
             own_version(),
+            checks=tuple(check.name for check in self._checks),
         )
 
     async def _again(
@@ -345,6 +366,10 @@ class Agent(Generic[Deps, Out]):
 
     async def _go(self, state: State, log: Log, events: Sequence[e.Durable], deps: Deps | None, live: bool) -> Run[Out]:
         output, toolbox = self._output, self._toolbox(deps)
+        if self._checks:
+            from outrider.checks import Checks
+
+            output = output.under(Checks(self._checks, deps, self.name))
         run = Run(state, log, self.model, toolbox, output, self._masking, self._observers, output.read, live)
         try:
             if events:  # a missing key or missing weights are said before anything is on record
@@ -362,26 +387,6 @@ class Agent(Generic[Deps, Out]):
         from outrider.toolbox import Toolbox
 
         return Toolbox(self.tools, self._policy, deps, self.name)
-
-    def _wait(self, begin: Callable[[], Awaitable[Run[Out]]]) -> Result[Out]:
-        from outrider.threads import portal
-
-        going: list[Run[Out]] = []
-        asked: list[bool] = []
-
-        async def work() -> Result[Out]:
-            async with await begin() as run:
-                going.append(run)
-                if asked:
-                    run.stop("interrupted")
-                return await run.result()
-
-        def interrupted() -> None:
-            asked.append(True)
-            for run in going:
-                run.stop("interrupted")
-
-        return portal().run(work(), interrupted)
 
     def _system(self, deps: Deps | None) -> str:
         instructions = self._instructions

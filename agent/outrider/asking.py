@@ -15,7 +15,7 @@ from outrider.state import State
 from outrider_prompts import say
 
 MOST_REJECTIONS = 4
-"""How many answers of one model may fail to fit before the run ends as rejected."""
+"""How many answers of one model may fail to fit, or to pass a check, before the run ends as rejected."""
 
 MOST_MISFITS = 2
 """How many of them on one rung, before the answer is asked for in another way."""

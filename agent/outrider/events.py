@@ -36,7 +36,7 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     """A run began. ``messages`` are the first wire messages; ``tools`` maps names to a digest of each schema.
 
     ``run`` is its name, ``agent`` that of the agent; ``output`` and ``policy`` name the answer's type and the policy.
-    ``version`` is Outrider's, ``schema`` that of the events.
+    ``checks`` names what an answer must pass. ``version`` is Outrider's, ``schema`` that of the events.
     """
 
     run: str
@@ -50,15 +50,13 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     policy: str = ""
     version: str = ""
     schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # a plain default would be left out of the JSON
+    checks: tuple[str, ...] = ()
 
     flush = True
 
 
 class RunResumed(Event, frozen=True, tag="run_resumed"):
-    """A run went on, under these limits. ``changed`` says in plain words what differs from the recorded run.
-
-    ``model`` is the one asked from now on.
-    """
+    """A run went on, under these limits, with this model. ``changed`` says what differs from the recorded run."""
 
     by: str
     limits: Limits
@@ -268,15 +266,15 @@ class OutputAccepted(Event, frozen=True, tag="output_accepted"):
 
 
 class OutputRejected(Event, frozen=True, tag="output_rejected"):
-    """The reply is not an answer of the declared type. ``problems`` name the failing paths.
+    """The reply is no answer of the declared type: ``problems`` name the failing paths, or give a ``check``'s reason.
 
-    ``wire`` is what the model is told. Without an ``outcome`` it is asked again; with one the run ends there,
-    and a resumed run goes on from the same words.
+    ``wire`` is what the model is told. It is asked again, or the run ends with ``outcome``; resumed, it goes on there.
     """
 
     problems: tuple[str, ...]
     wire: Raw
     outcome: Outcome | None = None
+    check: str = ""
 
 
 class AnswerForm(Event, frozen=True, tag="answer_form"):

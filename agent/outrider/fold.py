@@ -53,7 +53,7 @@ def _digest(call: Call) -> bytes:
 def _run_started(state: "State", event: e.RunStarted, entry: e.Entry) -> None:
     state.run, state.agent, state.task, state.model = event.run, event.agent, event.task, event.model
     state.limits, state.tools, state.output_type = event.limits, event.tools, event.output
-    state.policy = event.policy
+    state.policy, state.checks = event.policy, event.checks
     state.messages, state.schema = list(event.messages), event.schema
     state.started_at = entry.at
 
@@ -243,9 +243,10 @@ def _output_accepted(state: "State", event: e.OutputAccepted, entry: e.Entry) ->
 def _output_rejected(state: "State", event: e.OutputRejected, entry: e.Entry) -> None:
     state.unjudged = None
     state.messages.append(event.wire)
-    state.rejections += state.phase == "answer"
-    state.misfits += state.phase == "answer"
-    state.answering = True
+    asked = state.phase == "answer"
+    state.rejections += asked or bool(event.check)
+    state.misfits = 0 if event.check else state.misfits + asked  # what a check is given has fitted
+    state.answering = not event.check  # to do better it may need its tools
     if event.outcome:
         state.ending, state.detail = event.outcome, "; ".join(event.problems)
 

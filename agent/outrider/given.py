@@ -101,6 +101,19 @@ def journal_from(journal: object) -> Journal | Path | Literal["default"] | None:
     return cast(Journal, journal)
 
 
+def opened(journal: Journal | str | Path | None) -> Journal:
+    """The journal that this stands for; "default" is looked up each time, as the environment may change."""
+    if journal is None:
+        from outrider.journal.nothing import NoJournal
+
+        return NoJournal()
+    if isinstance(journal, str | Path):
+        from outrider.journal.default import default_journal, journal_in
+
+        return journal_in(journal) if isinstance(journal, Path) else default_journal()
+    return journal
+
+
 def _expanded(folder: Path) -> Path:
     try:
         return folder.expanduser()

@@ -22,8 +22,8 @@ from outrider.toolbox import Toolbox
 class Output(Protocol):
     """What the loop needs to know of an output type."""
 
-    def judge(self, state: State) -> e.OutputAccepted | e.OutputRejected:
-        """Whether the reply without calls is an answer."""
+    async def judge(self, state: State, record: Callable[[e.Durable], Awaitable[None]]) -> None:
+        """Put on record whether the reply without calls is an answer."""
         ...
 
     def change(self, state: State, tools: Raw | None, live: bool = True) -> e.AnswerForm | None:
@@ -71,7 +71,7 @@ async def loop(state: State, parts: Parts) -> None:
         elif state.owed_calls():
             await act(state, parts)
         elif state.unjudged:
-            await parts.record(parts.output.judge(state))
+            await parts.stop.beside(parts.output.judge(state, parts.record))
         else:
             await ask(state, parts)
 

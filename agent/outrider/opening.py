@@ -98,6 +98,8 @@ def changed(state: State, now: e.RunStarted) -> tuple[str, ...]:
     words = [f"tool {name} is missing" for name in state.tools if name not in now.tools]
     words += [f"tool {name} is new" for name in now.tools if name not in state.tools]
     words += [f"tool {n} has changed" for n, digest in now.tools.items() if state.tools.get(n, digest) != digest]
+    words += [f"check {name} is missing" for name in state.checks if name not in now.checks]
+    words += [f"check {name} is new" for name in now.checks if name not in state.checks]
     for what, was, is_now in (
         ("model", state.model, now.model),
         ("output type", state.output_type, now.output),

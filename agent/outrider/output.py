@@ -1,7 +1,9 @@
 """The answer: an output type, how a request asks for it, and whether a reply is one."""
 
 import re
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from copy import copy
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
 Out = TypeVar("Out")
 
 
+class Objects(Protocol):
+    """What may have something against an answer that fits its type."""
+
+    async def objection(self, answer: Any, state: State, last: bool) -> e.OutputRejected | None:
+        """Why it is not accepted after all, or None; ``last`` is whether the run then ends."""
+        ...
+
+
 class OutputType(Generic[Out]):
     """What a run's answer has to be: plain text, or something that JSON of a schema stands for."""
 
@@ -30,6 +40,7 @@ class OutputType(Generic[Out]):
         self.ladder: Ladder | None = None
         """The ways of asking for the answer; None for plain text."""
         self.asking = Asking(model=model)
+        self._checks: Objects | None = None
         if declared is None or declared is str:
             self.name = "text"
             return
@@ -51,8 +62,24 @@ class OutputType(Generic[Out]):
 
     # ------------------------------------------------------------------------------------------ judging
 
-    def judge(self, state: State) -> e.OutputAccepted | e.OutputRejected:
-        """Whether the reply without calls is the answer; if not, what the model is told."""
+    def under(self, checks: Objects) -> Self:
+        """This type, for answers that must pass these checks as well."""
+        checked = copy(self)
+        checked._checks = checks
+        return checked
+
+    async def judge(self, state: State, record: Callable[[e.Durable], Awaitable[None]]) -> None:
+        """Put on record whether the reply is the answer: one that fits, and that no check objects to.
+
+        Cancelled in a check, it leaves the reply unjudged.
+        """
+        verdict: e.OutputAccepted | e.OutputRejected = self._judged(state)
+        if self._checks and isinstance(verdict, e.OutputAccepted):
+            answer = self.value(verdict.value, state)
+            verdict = await self._checks.objection(answer, state, self.asking.last(state)) or verdict
+        await record(verdict)
+
+    def _judged(self, state: State) -> e.OutputAccepted | e.OutputRejected:
         reply = state.last_reply
         text = (state.unjudged.content if state.unjudged else None) or ""
         if reply and (reply.refusal or reply.finish == "content_filter"):
@@ -97,7 +124,10 @@ class OutputType(Generic[Out]):
 
     def read(self, state: State) -> Out:
         """The accepted answer as a value of the declared type. Raises SetupError if the type no longer takes it."""
-        accepted = state.accepted if state.accepted is not None else Raw(b"null")
+        return self.value(state.accepted if state.accepted is not None else Raw(b"null"), state)
+
+    def value(self, accepted: Raw, state: State) -> Out:
+        """The value that an answer of this run stands for; otherwise as ``read``."""
         if self._checker is None:
             return msgspec.json.decode(accepted)
         checked = self._checker.check(accepted)

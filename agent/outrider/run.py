@@ -8,7 +8,7 @@ import asyncio
 import time
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -251,6 +251,28 @@ class Run(Generic[Out]):
             pass  # the flush before it has already said so
         finally:
             self._reader.end()
+
+
+def wait_for(begin: Callable[[], Awaitable[Run[Out]]]) -> Result[Out]:
+    """Begin a run on the background event loop and wait for its end. Ctrl-C stops it cleanly."""
+    from outrider.threads import portal
+
+    going: list[Run[Out]] = []
+    asked: list[bool] = []
+
+    async def work() -> Result[Out]:
+        async with await begin() as run:
+            going.append(run)
+            if asked:
+                run.stop("interrupted")
+            return await run.result()
+
+    def interrupted() -> None:
+        asked.append(True)
+        for run in going:
+            run.stop("interrupted")
+
+    return portal().run(work(), interrupted)
 
 
 def _name(observer: Observer) -> str:

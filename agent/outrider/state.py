@@ -29,6 +29,8 @@ class State(Struct):
     tools: dict[str, str] = {}
     output_type: str = "text"
     policy: str = ""
+    checks: tuple[str, ...] = ()
+    """The names of what an answer must pass besides fitting its type."""
     schema: int = e.SCHEMA
     """Version of the events on record."""
 

@@ -55,7 +55,8 @@ class Context(Struct, Generic[Deps], frozen=True):
     """What a tool may ask for and the model never sees: a parameter with the hint ``Context[X]`` receives it.
 
     ``deps`` are the dependencies given to the run. ``key`` names the effect of this call and stays the same
-    over retries and resumes: hand it on as an idempotency key. ``attempt`` counts from 1.
+    over retries and resumes: hand it on as an idempotency key. ``attempt`` counts from 1. A check of an answer gets
+    one without ``call`` and ``key``; its ``attempt`` is one more than the answers rejected so far.
     """
 
     deps: Deps
@@ -294,7 +295,7 @@ def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:
         parameters=checker.schema,
         wire=wire,
         digest=sha256(wire).hexdigest()[:16],
-        is_async=_is_async(function),
+        is_async=is_async(function),
         checker=checker,
         whole=whole,
         context=signature.hidden,
@@ -388,6 +389,7 @@ def _check_options(name: str, schema: Schema, options: Mapping[str, Any]) -> Non
             raise SetupError(f"{name}: there is no parameter {sink!r} to be a sink", did_you_mean(sink, known))
 
 
-def _is_async(function: object) -> bool:
+def is_async(function: object) -> bool:
+    """Whether calling it gives something to await."""
     call = getattr(function, "__call__", None)  # noqa: B004 - of an object that is called like a function
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

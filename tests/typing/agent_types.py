@@ -114,6 +114,40 @@ async def tasks(agent: Agent[None, Forecast], pictures: list[Image]) -> None:
     Image("photo.png", detail="hgh")  # pyright: ignore[reportArgumentType]
 
 
+def plain_check(answer: Forecast) -> None: ...
+
+
+def check_of_more(answer: Forecast | Refusal) -> None: ...
+
+
+async def check_with_context(answer: Forecast, context: Context[Deps]) -> Forecast:
+    return answer
+
+
+def check_of_text(answer: str) -> str:
+    return answer
+
+
+def check_of_film(answer: Film) -> None: ...
+
+
+def check_that_answers(answer: Forecast) -> bool:
+    return bool(answer.city)
+
+
+def checks(agent: Agent[Deps, Forecast], plain: Agent[None, Forecast]) -> None:
+    assert_type(agent.checked(plain_check), Agent[Deps, Forecast])
+    assert_type(agent.checked(plain_check, check_with_context, check_of_more), Agent[Deps, Forecast])
+    assert_type(Agent().checked(check_of_text), Agent[None, str])
+    assert_type(Agent(output=Film).checked(check_of_film), Agent[None, Film])
+    assert_type(Agent(output=(Forecast, Refusal)).checked(check_of_more), Agent[None, Forecast | Refusal])
+    assert_type(Agent(deps_type=Deps, output={"type": "object"}).checked(check_of_film), Agent[Deps, Any])
+    agent.checked(check_of_text)  # pyright: ignore[reportArgumentType]
+    agent.checked(check_that_answers)  # pyright: ignore[reportArgumentType]
+    plain.checked(check_with_context)  # pyright: ignore[reportArgumentType]
+    Agent(output=(Forecast, Refusal)).checked(plain_check)  # pyright: ignore[reportArgumentType]
+
+
 def what_may_be_given() -> None:
     Agent(journal="runs", limits=Limits(dollars=0.05), settings=Settings(temperature=0))
     Agent(journal=Path("runs"), limits=Limits(5, None, None, 60, "1"))

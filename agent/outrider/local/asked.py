@@ -128,6 +128,7 @@ def _reminders() -> tuple[str, ...]:
     said = (
         say("answer_now", schema=""),
         say("answer_rejected", problems=(), schema=""),
+        say("answer_checked", check="", reason=""),
         say("answer_truncated"),
         say("answer_refused"),
     )

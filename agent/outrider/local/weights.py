@@ -78,7 +78,9 @@ def beyond(tools: int, typed: bool) -> str:
     if tools > MOST_TOOLS:
         said = f"the embedded model chooses well between {MOST_TOOLS} tools; it is offered {tools}: offer fewer"
     elif not tools and not typed:
-        said = "the embedded model cannot chat: do not trust its words; give it a tool (-t), an answer's type (--output)"
+        said = (
+            "the embedded model cannot chat: do not trust its words; give it a tool (-t), an answer's type (--output)"
+        )
     else:
         return ""
     return f"note: {said}, or name a larger one: -m local:/path/to/model.gguf, or with a key any on OpenRouter"

@@ -59,7 +59,8 @@ def _limit(name: str, value: float | Decimal) -> str:
 def _run_started(event: e.RunStarted, entry: e.Entry, before: State) -> Lines:
     yield Line(f"run {event.run} · {event.agent} · {event.model} · {when(entry.at)}", "bold", "wrap")
     yield Line(f"limits: {_limits(event.limits)}", "dim", "wrap")
-    yield Line(f"tools: {', '.join(event.tools) or 'none'} · answer: {event.output}", "dim", "wrap")
+    checks = f" · checks: {', '.join(event.checks)}" if event.checks else ""
+    yield Line(f"tools: {', '.join(event.tools) or 'none'} · answer: {event.output}{checks}", "dim", "wrap")
     first = from_wire(event.messages[0]) if event.messages else None
     if isinstance(first, SystemMessage):
         yield _heading("instructions")
@@ -143,11 +144,11 @@ def _approval_given(event: e.ApprovalGiven, entry: e.Entry, before: State) -> Li
 
 
 def _output_rejected(event: e.OutputRejected, entry: e.Entry, before: State) -> Lines:
-    work = before.phase == "work" and not event.outcome
+    work = before.phase == "work" and not (event.outcome or event.check)
     if work:  # the model made no mistake: it worked freely, and is now asked for the form
         yield "  the answer is asked for in its form"
         return
-    yield Line("  answer rejected", "warn")
+    yield Line(f"  answer rejected by the check {event.check}" if event.check else "  answer rejected", "warn", "wrap")
     yield from (Line(f"    {problem}", "warn", "wrap") for problem in event.problems)
 
 

@@ -190,10 +190,11 @@ def _approval_given(event: e.ApprovalGiven, before: State, most: int) -> Lines:
 
 
 def _output_rejected(event: e.OutputRejected, before: State, most: int) -> Lines:
-    if before.phase == "work" and not event.outcome:
+    if before.phase == "work" and not (event.outcome or event.check):
         return  # no mistake: the next request asks for the answer in its form
     cost = f" · that reply: {dollars(before.last_reply.usage.cost)}" if before.last_reply else ""
-    yield _wrapped(f"  answer rejected: {short('; '.join(event.problems), 400)}{cost}", "warn")
+    by = f" by the check {event.check}" if event.check else ""
+    yield _wrapped(f"  answer rejected{by}: {short('; '.join(event.problems), 400)}{cost}", "warn")
 
 
 def _output_accepted(event: e.OutputAccepted, before: State, most: int) -> Lines:
