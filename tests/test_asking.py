@@ -17,6 +17,7 @@ from outrider.openrouter.habits import habits_of
 from outrider.openrouter.plugins import ResponseHealing
 from outrider.rungs import ANSWER_TOOL, RUNGS
 from outrider.testing import Calls, FakeOpenRouter, FakeReply, ScriptedModel
+from shell import Say
 from test_rungs import TYPES, Point, only, plain, way, ways
 
 pytestmark = pytest.mark.anyio
@@ -334,6 +335,36 @@ async def test_the_one_who_speaks_again_is_answered_by_the_first_model() -> None
     assert (state.stronger, state.detour.model) == ("acme/big", "acme/big")
     state.add(e.Entry(state.seq + 1, state.last_at, e.MessageAdded(state.messages[0], "user")))
     assert (state.stronger, state.detour, state.tries, state.rung) == ("", e.NO_DETOUR, 0, "")
+
+
+def test_the_command_line_names_it_too(say: Say, server: FakeOpenRouter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTRIDER_BASE_URL", server.base_url)
+    monkeypatch.setenv("OPENROUTER_API_KEY", "sk-test")
+    for text in (*["no"] * MOST_REJECTIONS, '{"answer": 3}'):
+        server.add(FakeReply(text=text))
+    code, out, err = say("run", "How many?", "--output", "int", "--stronger", "acme/big", "--json")
+    report = json.loads(out)
+    assert (report["output"], report["tries"], report["rung"]) == (3, 5, "json_schema strict")
+    assert Decimal(str(report["climb"])) == Decimal("0.0004")
+    assert server.requests[-1].json["model"] == "acme/big"
+    assert "acme/big is asked for the answer now: 4 answers did not fit" in err
+    assert code == 0
+    code, _, err = say("run", "How many?", "-m", "local", "--stronger", "acme/big")
+    assert (code, "the embedded model is asked" in err) == (2, True)
+
+
+async def test_a_resumed_run_asks_its_own_model_first_and_another_model_in_its_own_way() -> None:
+    async with FakeOpenRouter(["no"] * 2 * MOST_REJECTIONS) as server:
+        result = await run_at(server, stronger="acme/big", catalogue=False)
+    state = result.state
+    assert (state.stronger, state.rung) == ("acme/big", "final_answer tool")
+    state.add(e.Entry(state.seq + 1, state.last_at, e.RunResumed("api", state.limits, model=state.model)))
+    assert (state.stronger, state.rung, state.rejections, state.detour) == ("", "", 0, e.NO_DETOUR)
+    state.add(e.Entry(state.seq + 1, state.last_at, e.AnswerForm("prompted", "why")))
+    state.add(e.Entry(state.seq + 1, state.last_at, e.RunResumed("api", state.limits, model=state.model)))
+    assert state.rung == "prompted", "what one model refused it will refuse again"
+    state.add(e.Entry(state.seq + 1, state.last_at, e.RunResumed("api", state.limits, model="acme/other")))
+    assert state.rung == ""
 
 
 def test_its_name_is_checked() -> None:

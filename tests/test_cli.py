@@ -310,6 +310,7 @@ def test_the_command_to_go_on_works_from_any_folder(outrider: Shell) -> None:
     [
         (Flags(tool=("files=inbox", "calculator")), "-t files=inbox -t calculator"),
         (Flags(model="local:m.gguf", output="a.json"), "-m local:m.gguf --output a.json"),
+        (Flags(model="a/b", stronger="a/big"), "-m a/b --stronger a/big"),
         (Flags(model="a/b:free", output="app:Answer"), "-m a/b:free --output app:Answer"),
     ],
 )

@@ -12,6 +12,7 @@ from msgspec.structs import asdict, replace
 
 from outrider.agent import Agent
 from outrider.cli.names import AnyTool, installed, output_by_name, tools_by_name
+from outrider.errors import SetupError
 from outrider.limits import charged
 from outrider.messages import Limits
 from outrider.openrouter.settings import Settings
@@ -67,6 +68,7 @@ class Flags(Struct, frozen=True, kw_only=True):
 
     file: "TaskFile | None" = None
     model: str | None = None
+    stronger: str | None = None
     tool: tuple[str, ...] = ()
     output: str | None = None
     approve: Literal["never", "writes", "always"] | None = None
@@ -127,9 +129,17 @@ class Flags(Struct, frozen=True, kw_only=True):
             output=self.output_type(),
             limits=limits,
             policy=self.policy(),
-            settings=base_settings(),
+            settings=self._settings(model),
             observers=observers,
         )
+
+    def _settings(self, model: str) -> Settings:
+        if self.stronger and (model == "local" or model.startswith("local:")):
+            raise SetupError(
+                f"--stronger {self.stronger} is given, and the embedded model is asked",
+                "Both models are to be of the same server: name one of its own with -m.",
+            )
+        return replace(base_settings(), stronger=self.stronger) if self.stronger else base_settings()
 
 
 def base_settings() -> Settings:
@@ -165,6 +175,7 @@ def resume_command(run: str, flags: Flags, state: State | None = None, *more: st
     words = [run]
     words += [_anywhere(flags.file.path)] if flags.file else []
     words += ["-m", _anywhere(flags.model, "local:")] if flags.model else []
+    words += ["--stronger", flags.stronger] if flags.stronger else []
     words += [word for name in flags.tool for word in ("-t", _anywhere(name, "="))]
     words += ["--output", _anywhere(flags.output, ends=".json")] if flags.output else []
     words += ["--approve", flags.approve] if flags.approve else []
@@ -242,6 +253,7 @@ _LIMITS: dict[str, tuple[type[int] | type[float] | type[Decimal], str]] = {
 }
 _AGENT = (
     click.option("-m", "--model", help="A model on OpenRouter, local, or local:PATH.gguf."),
+    click.option("--stronger", metavar="MODEL", help="Asked for a typed answer when those of the model do not fit."),
     click.option("-t", "--tool", cls=ToolOption, multiple=True, metavar="NAME"),
     click.option(
         "--output",

@@ -60,6 +60,11 @@ class Recorder:
         """The settings of the recorded model: what must be masked, and more."""
         return getattr(self._model, "options", None) or Settings()
 
+    @property
+    def stronger(self) -> str:
+        """The recorded model's stronger one, or ""."""
+        return getattr(self._model, "stronger", "")
+
     def settings(self, ask: Ask) -> Raw:
         """The body as the recorded model makes it."""
         return self._model.settings(ask)
