@@ -266,7 +266,7 @@ async def test_a_command_that_cannot_be_read_is_refused_and_those_behind_it_are_
     assert ["cannot be read" in event.why for event in refused] == [True]
 
 
-async def test_what_there_is_of_an_answer_nested_too_deeply_is_its_text() -> None:
+async def test_of_an_answer_nested_too_deeply_there_is_only_its_text() -> None:
     deep = "[" * 100_000
     result = await Agent(ScriptedModel([deep] * MOST_REJECTIONS), output=list[int], journal=None).run("go")
-    assert (result.outcome, result.partial) == ("rejected", deep)
+    assert (result.outcome, result.partial, result.text) == ("rejected", None, deep)

@@ -223,7 +223,7 @@ async def test_the_third_wrong_answer_is_the_last(tmp_path: Path) -> None:
     result = await agent.run("go")
     assert (result.outcome, result.exit_code, len(model.requests)) == ("rejected", 3, 1 + MOST_REJECTIONS)
     assert result.detail == "no JSON: 'wrong'"
-    assert result.partial == "wrong"
+    assert (result.partial, result.text) == (None, "wrong")
     rejected = [r.event for r in await journal.read(result.run) if isinstance(r.event, e.OutputRejected)]
     assert [event.outcome for event in rejected] == [None] * MOST_REJECTIONS + ["rejected"]
     result = await agent.resume(result.run)
@@ -261,7 +261,7 @@ async def test_an_answer_cut_off_at_the_length_limit_is_truncated() -> None:
     result = await outcome_of(Ending(["It is a long st"], "length"))
     assert (result.outcome, result.exit_code, result.partial) == ("truncated", 8, "It is a long st")
     result = await outcome_of(Ending(['{"city": "Ro'], "length"), Forecast)
-    assert (result.outcome, result.partial) == ("truncated", '{"city": "Ro')
+    assert (result.outcome, result.partial) == ("truncated", {"city": "Ro"})
     assert "cut off at the length limit" in result.detail
 
 

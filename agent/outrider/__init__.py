@@ -11,6 +11,7 @@ A map of the house, low to high:
     checks                  what an answer must pass besides fitting its type
     output, syntax          the answer's type: whether a reply is one, JSON that is written wrongly
     asking, rungs           how the answer is asked for, and the ways there are
+    partial                 what there is of an answer that has not ended, or does not fit
     limits, policy          where a run ends, which calls run
     prompt, toml            prompt files: words with slots; TOML, wrong lines named
     model                   what is asked of a model; openrouter/ and local/ answer
@@ -19,7 +20,7 @@ A map of the house, low to high:
     run, result, agent      a live run, how it ended, and what you make once and share
     given, opening, preview what is checked before a run, how it opens, and what that may cost
     masking, stop, threads  secrets, the stop flag, threads for sync tools
-    cache                   the folder for what is fetched once
+    cache, times            the folder for what is fetched once; times for people
     journal/                where runs are kept
     cli/, observe/, testing/  for the terminal, for readers of events, for your own tests
 """

@@ -7,7 +7,7 @@ begins, one that goes on after a crash and one that a person has just answered a
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Raw
 
@@ -32,6 +32,10 @@ class Output(Protocol):
 
     def asked(self, state: State, tools: Raw | None) -> Ask:
         """What the next request asks for, with these tools to work with."""
+        ...
+
+    def part(self, text: str, state: State, whole: bool) -> Any:
+        """What of this text is an answer so far."""
         ...
 
 

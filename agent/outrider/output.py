@@ -122,6 +122,14 @@ class OutputType(Generic[Out]):
             return Mismatch(tuple(re.sub(r"^\$", f"$.{WRAP}", problem) for problem in within.problems))
         return within
 
+    def part(self, text: str, state: State, whole: bool) -> Any:
+        """What of this text is an answer so far, as JSON, or None; ``whole`` says that no more of it will come."""
+        if self._checker is None:
+            return text or None
+        from outrider.partial import valid_part
+
+        return valid_part(self._checker, text, whole, self._wrapped, self._nulls if state.form == STRICT else None)
+
     def read(self, state: State) -> Out:
         """The accepted answer as a value of the declared type. Raises SetupError if the type no longer takes it."""
         return self.value(state.accepted if state.accepted is not None else Raw(b"null"), state)

@@ -50,14 +50,41 @@ class Receipt(Struct, frozen=True):
     climb: Decimal | None
 
 
+Part = Callable[[str, State, bool], Any]
+"""What of a text is valid so far, given the state and whether the text is whole."""
+
+
+def part_of(state: State, part: Part | None) -> Any:
+    """What there is of an answer in the replies that are on record, as JSON, or None."""
+    if state.accepted is not None:
+        return msgspec.json.decode(state.accepted)
+    text, reply = _text_of(state), state.last_reply
+    if not text or not reply or part is None:
+        return text or None
+    return part(text, state, reply.finish != "length")
+
+
+def _text_of(state: State) -> str | None:
+    if state.last_reply is None:
+        return None
+    message = from_wire(state.last_reply.wire)
+    return message.content if isinstance(message, AssistantMessage) else None
+
+
 class Result(Generic[Out]):
     """How a run ended. Every outcome gives one; only ``output`` raises, when there is none."""
 
     def __init__(
-        self, state: State, read: Callable[[State], Out], problem: Exception | None = None, kept: bool = True
+        self,
+        state: State,
+        read: Callable[[State], Out],
+        problem: Exception | None = None,
+        kept: bool = True,
+        part: Part | None = None,
     ) -> None:
         self._state = state
         self._read = read
+        self._part = part
         self.problem = problem
         """The exception behind the outcome "error", when there is one."""
         self.kept = kept
@@ -106,22 +133,17 @@ class Result(Generic[Out]):
 
     @property
     def partial(self) -> Any:
-        """What there is of an answer: the output, else the last text as JSON if it is some, else that text, or None."""
-        if self._state.accepted is not None:
-            return msgspec.json.decode(self._state.accepted)
-        text = self.text
-        try:
-            return msgspec.json.decode(text) if text else None
-        except (msgspec.DecodeError, RecursionError):
-            return text
+        """What there is of an answer: the output as JSON, else what of the last reply is valid so far, or None.
+
+        No value in it is one that the type refuses at its place; what is required may be missing. Without a type it
+        is the text of the last reply.
+        """
+        return part_of(self._state, self._part)
 
     @property
     def text(self) -> str | None:
         """The text of the last reply, or None when it had none."""
-        if self._state.last_reply is None:
-            return None
-        message = from_wire(self._state.last_reply.wire)
-        return message.content if isinstance(message, AssistantMessage) else None
+        return _text_of(self._state)
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -10,7 +10,7 @@ import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import msgspec
 
@@ -21,7 +21,9 @@ from outrider.journal import Log, Totals
 from outrider.journal.nothing import NoLog
 from outrider.masking import LiveMask, Masking
 from outrider.model import Composer, Model
-from outrider.result import Result
+from outrider.partial import Coming
+from outrider.result import Result, part_of
+from outrider.rungs import ANSWER_TOOL
 from outrider.state import State
 from outrider.stop import Stop
 
@@ -108,7 +110,8 @@ class Run(Generic[Out]):
         self._observers = list(observers)
         self._failed_readers: list[e.ReaderFailed] = []
         self._reader = Reader()
-        self._read = read
+        self._read, self._part = read, output.part
+        self._coming = Coming()
         self._stop = Stop()
         self._closed = False
         self._task: asyncio.Task[Result[Out]] | None = None
@@ -133,6 +136,19 @@ class Run(Generic[Out]):
         """How the run ended. Waiting for it may be cancelled; the run itself goes on."""
         assert self._task is not None, "the run was not started"
         return await asyncio.shield(self._task)
+
+    @property
+    def partial(self) -> Any:
+        """What there is of an answer now: what of the reply under way is valid so far, as JSON, or None.
+
+        Computed when asked for. No value in it is one that the type refuses at its place; what is required may be
+        missing, and a string may go on. Between replies, and when the run has ended, it is that of the last reply.
+        Only of runs that are watched (``stream``) are the pieces of a reply known before its end.
+        """
+        if self.state.open_request:
+            text = self._coming.text(self.state.form.startswith(ANSWER_TOOL))
+            return self._part(text, self.state, False) if text else None
+        return part_of(self.state, self._part)
 
     async def __aiter__(self) -> AsyncIterator[e.Durable | e.Live]:
         """The run's events, each handed out once: iterate in one place, and forward from there."""
@@ -163,11 +179,14 @@ class Run(Generic[Out]):
             return
         if isinstance(event, e.Delta):
             if self._live_mask and (shown := self._live_mask.delta(event)):
+                self._coming.add(shown)
                 self._reader.put(shown)
             return
         event, body = self._masking.event(event)
         entry = e.Entry(self.state.seq + 1, time.time(), event, self.id)
         self.state.add(entry)
+        if isinstance(event, e.RequestSent | e.RequestFailed | e.Replied):
+            self._coming.clear()
         self._log.append(entry, body, self._totals() if isinstance(event, _LISTED) else None)
         if isinstance(event, e.RunStarted):  # nobody hears of a run that a crash could still undo
             await self._log.flush()
@@ -228,7 +247,7 @@ class Run(Generic[Out]):
             if timer:
                 timer.cancel()
             await self._close()
-        return Result(self.state, self._read, problem, kept=not isinstance(self._log, NoLog))
+        return Result(self.state, self._read, problem, not isinstance(self._log, NoLog), self._part)
 
     def _deadline(self) -> asyncio.TimerHandle | None:
         if self.state.limits.seconds is None:

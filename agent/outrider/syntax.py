@@ -19,6 +19,9 @@ MOST_CHARACTERS = 200_000
 """Longer texts are not read: the grammars besides JSON are slow."""
 
 _FENCED = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.DOTALL | re.MULTILINE)
+_FENCE_OPENED = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n", re.MULTILINE)
+_MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*("|\\?\Z)|[{}\[\]]', re.DOTALL)
+_NUMBER_AT_END = re.compile(r"-?\d[-+.\deE]*\Z")
 _OPEN, _CLOSED = re.compile(r"^[ \t]*[{\[]", re.MULTILINE), re.compile(r"[}\]][ \t]*$", re.MULTILINE)
 _LED_IN = re.compile(r":[ \t]*(\{.*\}|\[.*\])\s*\Z", re.DOTALL)
 
@@ -48,6 +51,34 @@ def read(text: str) -> Read | None:
             repairs = tuple(phrase for phrase in (left, grammar) if phrase)
             return Read(found, repairs)
     return None
+
+
+def begun(text: str) -> str:
+    """An answer that may be cut off, from its beginning: after the code fence, or from the line that opens it."""
+    whole = text.lstrip().lstrip("\N{ZERO WIDTH NO-BREAK SPACE}")
+    if whole.startswith(("{", "[")):
+        return whole
+    start = _FENCE_OPENED.search(text)
+    opened = _OPEN.search(text, start.end() if start else 0)
+    return text[opened.start() :].lstrip() if opened else ""
+
+
+def extent(text: str) -> tuple[int, int, bool]:
+    """Of JSON that may be cut off: where what is sure of it ends, how deep inside of it that is, and if in a string.
+
+    Not sure is a number at the very end, which may go on.
+    """
+    deep, open_string = 0, False
+    for found in _MARK.finditer(text):
+        mark = found[0]
+        if mark[0] == '"':
+            open_string = found[1] != '"'
+            continue
+        deep += 1 if mark in "{[" else -1
+        if deep <= 0:
+            return found.end(), 0, False
+    number = None if open_string else _NUMBER_AT_END.search(text)
+    return (number.start() if number else len(text)), deep, open_string
 
 
 def _candidates(text: str) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 check      Checker, and the two there are: of a Python type, of a raw JSON Schema
 signature  a function's parameters -> what a model is told of them, and the check of what it writes
 problems   what is wrong with a value, in lines such as ``$.items[2].price: 'abc' is not a number``
+places     where a value that may be cut off does not fit
 answer     what an answer has to be: its name, its checker, its schema with an object at the root
 strict     the strict form for ``response_format``
 nulls      nulls that stand in it for what was left out

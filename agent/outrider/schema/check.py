@@ -5,7 +5,7 @@ Schema that somebody wrote down. Both take JSON text and give the value with its
 name the path, the value seen and the rule it breaks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from outrider.errors import SetupError
+from outrider.schema.places import Faults, Place, misplaced, violated
 from outrider.schema.problems import explain, violations
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Checker(Protocol[T_co]):
 
     def read(self, text: str | bytes | Raw) -> T_co | Mismatch:
         """As ``check``, without the canonical JSON: half the work for a text checked before."""
+        ...
+
+    def faults(self, instance: object, unfinished: Collection[Place]) -> Faults:
+        """The places in a decoded JSON value that may be cut off which do not fit; see ``places``."""
         ...
 
 
@@ -124,6 +129,18 @@ class TypeChecker(Generic[T]):
         """The value this text stands for, or what is wrong with it."""
         return self._validate(text, _decode(text))
 
+    def faults(self, instance: object, unfinished: Collection[Place]) -> Faults:
+        """The places in a decoded JSON value that may be cut off which do not fit."""
+        from pydantic_core import ValidationError, to_json
+
+        try:
+            self._adapter.validate_json(to_json(instance))
+        except ValidationError as error:
+            return misplaced(error, instance, unfinished)
+        except Exception as error:  # noqa: BLE001 - a validator of the user's own that fails on what a model wrote
+            return {(): type(error).__name__}
+        return {}
+
     def _validate(self, text: str | bytes | Raw, instance: Any) -> T | Mismatch:
         from pydantic_core import ValidationError
 
@@ -183,6 +200,14 @@ class SchemaChecker:
             return violations(errors)
         except RecursionError:
             return ("$: nested too deeply, or the schema refers to itself without end",)
+
+    def faults(self, instance: object, unfinished: Collection[Place]) -> Faults:
+        """The places in a decoded JSON value that may be cut off which do not fit."""
+        errors = self._validator.iter_errors(cast(Any, instance))  # pyright: ignore[reportUnknownMemberType]
+        try:
+            return violated(errors, unfinished)
+        except RecursionError:
+            return {(): "nested too deeply"}
 
     def check(self, text: str | bytes | Raw, sort: bool = True) -> Checked[Any] | Mismatch:
         """The decoded JSON value with its canonical JSON, or what is wrong with it; unsorted keys stay as written."""

@@ -56,7 +56,7 @@ def explain(error: "ValidationError", instance: object) -> tuple[str, ...]:
     items = error.errors(include_url=False, include_context=False)
     return _lines(
         _found([step for step, real in walk if real], item["type"], item["msg"], item["input"])
-        for item, walk in _nearest([(item, _walk(item, instance)) for item in items])
+        for item, walk in _nearest([(item, walk_of(item, instance)) for item in items])
     )
 
 
@@ -73,7 +73,7 @@ def _found(path: Path, kind: str, message: str, value: object) -> Found:
     return path, _shown(value), rule
 
 
-def _walk(item: "ErrorDetails", instance: object) -> Walk:
+def walk_of(item: "ErrorDetails", instance: object) -> Walk:
     """Each step of Pydantic's location, and whether it is one in the JSON; the branches of unions are not."""
     walk: list[Step] = []
     for step in item["loc"]:
@@ -131,7 +131,7 @@ def _violation(error: "SchemaViolation") -> Iterator[Found]:
         case "required":
             yield from (([*path, name], "", "is missing") for name in rule if name not in value)
         case "additionalProperties" if rule is False:
-            names = _forbidden(value, cast(dict[str, Any], error.schema))
+            names = forbidden(value, cast(dict[str, Any], error.schema))
             yield from (([*path, name], "", "there is no such property") for name in names)
         case "type":
             names = [rule] if isinstance(rule, str) else cast(list[str], rule)
@@ -140,7 +140,8 @@ def _violation(error: "SchemaViolation") -> Iterator[Found]:
             yield path, _shown(value), error.message.replace(repr(value), "", 1).strip()
 
 
-def _forbidden(value: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+def forbidden(value: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    """The properties for which a schema with ``additionalProperties: false`` has no place."""
     known, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
     return [name for name in value if name not in known and not any(re.search(p, name) for p in patterns)]
 
