@@ -19,6 +19,9 @@ from outrider import events as e
 from outrider.asking import MOST_REJECTIONS
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.messages import UserMessage
+from outrider.observe.story import story
+from outrider.observe.terminal import told as told_of
+from outrider.state import State
 from outrider.testing.scripted import Calls, Script, ScriptedModel
 
 pytestmark = pytest.mark.anyio
@@ -397,6 +400,19 @@ async def test_the_limit_of_seconds_ends_a_check(sync: bool) -> None:
         let_go.set()
     assert result.outcome == "limit"
     assert "seconds" in result.detail
+
+
+async def test_a_rejection_by_a_check_is_told_with_its_name_also_of_a_reply_at_work(tmp_path: Path) -> None:
+    journal = SQLiteJournal(tmp_path)
+    model = ScriptedModel(["It is fine in Rome.", "Fine."])
+    result = await run(Agent(model, tools=[look], journal=journal).checked(short))
+    entries = await journal.read(result.run)
+    lines = [line.text for line in story(entries)]
+    assert "tools: look · answer: text · checks: short" in lines
+    assert lines[lines.index("  answer rejected by the check short") + 1] == "    At most ten characters."
+    place = next(i for i, entry in enumerate(entries) if isinstance(entry.event, e.OutputRejected))
+    (line,) = told_of(entries[place], State.fold(entries[:place]))
+    assert line.text == "  answer rejected by the check short: At most ten characters. · that reply: $0.0010"
 
 
 async def test_the_record_names_the_checks_and_masks_what_they_say(tmp_path: Path) -> None:
