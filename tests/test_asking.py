@@ -300,9 +300,19 @@ async def test_the_stronger_model_is_asked_when_the_answers_of_the_first_are_use
     assert [body["model"] for body in bodies(server)] == ["qwen/qwen3-14b"] * MOST_REJECTIONS + ["acme/big"]
     assert "models" not in bodies(server)[-1], "nobody stands in for it unsaid"
     last = forms(events)[-1]
-    assert (last.model, last.why, last.rung) == ("acme/big", "4 answers did not fit", "json_schema strict")
+    assert (last.model, last.why, last.rung) == ("acme/big", "4 answers were rejected", "json_schema strict")
     assert (result.receipt.rejections, result.receipt.tries) == (4, 5)
     assert result.receipt.climb == Decimal("0.0004")
+
+
+async def test_it_is_asked_as_well_when_a_check_says_no_to_plain_text() -> None:
+    def good(answer: str) -> None:
+        assert "good" in answer, "it is not good"
+
+    async with FakeOpenRouter(["bad"] * MOST_REJECTIONS + ["good"]) as server:
+        agent = Agent(settings=server.settings(stronger="acme/big"), journal=None).checked(good)
+        result = await agent.run("go")
+    assert (result.output, bodies(server)[-1]["model"], result.receipt.rejections) == ("good", "acme/big", 4)
 
 
 async def test_if_that_fails_too_the_run_ends_as_rejected() -> None:
@@ -347,7 +357,7 @@ def test_the_command_line_names_it_too(say: Say, server: FakeOpenRouter, monkeyp
     assert (report["output"], report["tries"], report["rung"]) == (3, 5, "json_schema strict")
     assert Decimal(str(report["climb"])) == Decimal("0.0004")
     assert server.requests[-1].json["model"] == "acme/big"
-    assert "acme/big is asked for the answer now: 4 answers did not fit" in err
+    assert "acme/big is asked for the answer now: 4 answers were rejected" in err
     assert code == 0
     code, _, err = say("run", "How many?", "-m", "local", "--stronger", "acme/big")
     assert (code, "the embedded model is asked" in err) == (2, True)

@@ -129,7 +129,7 @@ class Asking(Struct, frozen=True):
 
     def _of(self, stronger: str, state: State) -> e.AnswerForm:
         """The stronger model, on the strongest rung that it is not known to refuse."""
-        why = f"{state.rejections} answers did not fit"
+        why = f"{state.rejections} answers were rejected"
         if not self.ladder:
             return e.AnswerForm("", why, model=stronger)
         state = replace(state, detour=e.Detour(stronger))
