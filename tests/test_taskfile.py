@@ -130,7 +130,7 @@ def test_an_output_type_can_be_a_table(outrider: Shell) -> None:
     )
     request = outrider("run", "x.toml", "--dry-run").json
     sent = request["response_format"]["json_schema"]["schema"]
-    assert sent["properties"]["size"] == {"type": "number", "minimum": 0.5}
+    assert sent["properties"]["size"] == {"type": "number", "description": '{"minimum":0.5}'}
     outrider.server.add('{"size": 0.75}')
     assert outrider("run", "x.toml", "-q").out == '{"size":0.75}\n'
 

@@ -2,7 +2,6 @@
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
 
 import msgspec
 
@@ -20,7 +19,10 @@ def definition(reference: str, root: Schema) -> tuple[str, Any]:
     """The name and the schema of a definition of the root; no name for a reference to anything else."""
     _, _, pointer = reference.partition("#/")
     keyword, _, name = pointer.partition("/")
-    name = unquote(name)
+    if "%" in name:
+        from urllib.parse import unquote
+
+        name = unquote(name)
     if reference.startswith("#/") and keyword in ("$defs", "definitions") and "/" not in name:
         name = name.replace("~1", "/").replace("~0", "~")
         if [key for key in ("$defs", "definitions") if name in root.get(key, {})] == [keyword]:
