@@ -160,26 +160,26 @@ def test_no_text_makes_it_raise(text: str, whole: bool) -> None:
         assert part is None or not refused(answer.checker, part)
 
 
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("", None),
-        ("Let me see", None),
-        ("{", {}),
-        ('{"title": "A nig', {"title": "A nig"}),
-        ('{"title": "A \\u00', {"title": "A "}),
-        ('{"title": "A", "mood": "good', {"title": "A"}),
-        ('{"title": "A", "mood": "good"', {"title": "A", "mood": "good"}),
-        ('{"score": 12', {}),
-        ('{"score": 12,', {"score": 12}),
-        ('{"items": [{"kind": "film"', {"items": [{"kind": "film"}]}),
-        ('{"items": [{"kind": "song", "title": "x"}, {"kind": "book"}', {"items": [{"kind": "book"}]}),
-        ('{"items": [{"kind": "film", "minutes": 0, "title": "x"}', {"items": [{"kind": "film", "title": "x"}]}),
-        ('{"title": 3, "tree": {"name": "x", "children": [7, {"na', {"tree": {"name": "x", "children": [{}]}}),
-        ('{"items": [], "title": "x"', {"title": "x"}),
-        ("[1, 2", None),
-    ],
-)
+SHOWN: list[tuple[str, Any]] = [
+    ("", None),
+    ("Let me see", None),
+    ("{", {}),
+    ('{"title": "A nig', {"title": "A nig"}),
+    ('{"title": "A \\u00', {"title": "A "}),
+    ('{"title": "A", "mood": "good', {"title": "A"}),
+    ('{"title": "A", "mood": "good"', {"title": "A", "mood": "good"}),
+    ('{"score": 12', {}),
+    ('{"score": 12,', {"score": 12}),
+    ('{"items": [{"kind": "film"', {"items": [{"kind": "film"}]}),
+    ('{"items": [{"kind": "song", "title": "x"}, {"kind": "book"}', {"items": [{"kind": "book"}]}),
+    ('{"items": [{"kind": "film", "minutes": 0, "title": "x"}', {"items": [{"kind": "film", "title": "x"}]}),
+    ('{"title": 3, "tree": {"name": "x", "children": [7, {"na', {"tree": {"name": "x", "children": [{}]}}),
+    ('{"items": [], "title": "x"', {"title": "x"}),
+    ("[1, 2", None),
+]
+
+
+@pytest.mark.parametrize(("text", "part"), SHOWN)
 def test_what_is_shown_and_what_is_not(text: str, part: Any) -> None:
     assert valid_part(answer_of(Report).checker, text) == part
 
@@ -289,7 +289,7 @@ async def test_a_failed_attempt_voids_its_text() -> None:
             if isinstance(event, e.RequestFailed):
                 break
     assert {"name": "broken off"} in model.parts
-    assert model.parts[model.parts.index({"name": "broken off"}) :][-1] != {"name": "broken off"}
+    assert model.parts[-1] is None
 
 
 @pytest.mark.anyio
