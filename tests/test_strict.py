@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -36,6 +37,18 @@ RANDOMS = st.randoms(use_true_random=True)
 INEXPRESSIBLE = object()
 
 
+def verdict_of(output: OutputType[Any], state: State) -> e.Durable:
+    """What is put on record about a reply. Without checks nothing is waited for, so that no loop is needed."""
+    found: list[e.Durable] = []
+
+    async def record(event: e.Durable) -> None:
+        found.append(event)
+
+    with suppress(StopIteration):
+        output.judge(state, record).send(None)
+    return found[0]
+
+
 @dataclass
 class Case:
     """A type or a schema with the judge of its own, and what is sent for it."""
@@ -65,7 +78,7 @@ class Case:
         """The verdict on a reply to a request on that rung, the whole way."""
         text = json.dumps({WRAP: value} if self.wrapped else value)
         state = State(phase="answer", form=rung, answering=True, unjudged=AssistantMessage(text))
-        verdict = self.output.judge(state)
+        verdict = verdict_of(self.output, state)
         if isinstance(verdict, e.OutputAccepted):
             state.accepted = verdict.value
             self.output.read(state)
@@ -368,7 +381,7 @@ def test_which_of_the_hard_ones_have_no_strict_form_and_why() -> None:
 def test_the_answer_is_what_is_within_the_object_that_was_asked_for() -> None:
     case = case_of(HARD["an object called answer"][0])
     state = State(phase="answer", form="json_schema", unjudged=AssistantMessage('{"answer": ["x"]}'))
-    verdict = case.output.judge(state)
+    verdict = verdict_of(case.output, state)
     assert isinstance(verdict, e.OutputAccepted)
     assert bytes(verdict.value) == b'["x"]'
 
