@@ -87,7 +87,9 @@ class Score(Struct):
 def cases(kind: str, part: str) -> list[Case]:
     """The requests of a kind; none when there is no such set of it."""
     file = HERE / f"{kind}.{part}.toml"
-    read = tomllib.loads(file.read_text()) if file.exists() else {"request": []}
+    if not file.exists():
+        return []
+    read = tomllib.loads(file.read_text())
     return [Case(**request) for request in read["request"]]
 
 
