@@ -338,7 +338,8 @@ def test_the_most_a_request_can_cost(server: FakeOpenRouter, settings: Settings)
     put(server)
     asyncio.run(fetch_endpoints(settings, NAME))
     found = agent(settings).preview("Hi")
-    assert found.price == len(found.body) * Decimal("0.00000035") + 16384 * Decimal("0.0000042")
+    assert found.price == len(found.body) * Decimal("0.00000035") + 8192 * Decimal("0.0000042")
+    assert json.loads(found.body)["max_tokens"] == 8192, "what both providers take"
     assert found.basis == "qwen/qwen3-14b at alibaba, prices of just now"
     short = agent(Settings(base_url=server.base_url, max_tokens=100, provider={"only": ["deepinfra"]})).preview("Hi")
     assert short.price == len(short.body) * Decimal("0.00000006") + 100 * Decimal("0.00000024")
@@ -347,12 +348,11 @@ def test_the_most_a_request_can_cost(server: FakeOpenRouter, settings: Settings)
 @pytest.mark.parametrize(
     ("more", "rows", "told"),
     [
-        ({}, None, "the prices of qwen/qwen3-14b are not here; outrider models qwen/qwen3-14b fetches them"),
-        ({"models": ("a/b",)}, ENDPOINTS, "the prices of a/b are not here"),
+        ({}, None, "the price of qwen/qwen3-14b is not known here (outrider models qwen/qwen3-14b looks it up)"),
+        ({"models": ("a/b",)}, ENDPOINTS, "the price of a/b is not known here"),
         ({"extra": {"plugins": [{"id": "web"}]}}, ENDPOINTS, "what the plugin web adds is not listed"),
         ({}, [endpoint("a", pricing={})], "a does not say what qwen/qwen3-14b costs"),
-        ({}, [endpoint("a", max_completion_tokens=None, context_length=None)], "or how long an answer may be"),
-        ({}, [], "no provider is listed"),
+        ({}, [], "the price of qwen/qwen3-14b is not known here"),
     ],
 )
 def test_why_a_price_is_not_known(
@@ -366,11 +366,11 @@ def test_why_a_price_is_not_known(
     assert told in found.basis
 
 
-def test_a_model_without_settings_has_no_price() -> None:
+def test_a_model_of_ones_own_may_say_what_it_costs() -> None:
     from outrider.testing import ScriptedModel
 
     found = Agent(ScriptedModel(["Hello."]), journal=None).preview("Hi")
-    assert (found.price, found.basis) == (None, "only models on a server have prices")
+    assert (found.price, found.basis) == (Decimal("0.001"), "as scripted")
 
 
 def test_without_a_place_for_a_cache_all_goes_on(

@@ -153,11 +153,11 @@ def test_a_second_interrupt_ends_a_stuck_process_at_once(outrider: Shell) -> Non
 
 
 def test_a_limit_met_says_the_command_that_goes_on(outrider: Shell) -> None:
-    outrider.server.add(weather_call(), "Warm.")
+    outrider.server.add(weather_call(), "Perhaps warm.", "Warm.")
     done = outrider("run", "How warm?", "-t", "app:weather", "--max-turns", "1")
-    assert done.code == 4
-    assert done.resume[2:] == ["-t", "app:weather", "--max-turns", "2"]
-    assert done.err.count("limit turns reached: 1 of 1") == 1
+    assert (done.code, done.out) == (4, "")
+    assert done.resume[2:] == ["-t", "app:weather", "--max-turns", "4"]
+    assert done.err.count("limit turns reached: 1 of 1: the model is asked for its answer as it stands\n") == 1
     assert done.err.replace(str(outrider.home), "").count("limit") == 2  # the other one is the outcome
     again = outrider(*done.resume)
     assert (again.code, again.out) == (0, "Warm.\n")
@@ -232,7 +232,7 @@ def test_resume_lists_what_is_missing_with_the_command(outrider: Shell) -> None:
 
 @pytest.mark.parametrize(("kind", "reply"), [("int", "12"), ("list[int]", "[1,2]"), ("date", '"2026-11-01"')])
 def test_pythons_own_types_are_output_types_by_name(outrider: Shell, kind: str, reply: str) -> None:
-    outrider.server.add(FakeReply(calls=[("weather", {"city": "Paris"})]), reply)
+    outrider.server.add(FakeReply(calls=[("weather", {"city": "Paris"})]), reply, reply)
     first = outrider("run", "How many?", "-t", "app:weather", "--output", kind, "--max-turns", "1")
     assert first.code == 4
     missing = outrider("resume", "last", "-t", "app:weather", "--max-turns", "4")
@@ -291,7 +291,7 @@ def test_without_a_stderr_the_answer_is_still_alone(outrider: Shell) -> None:
 
 
 def test_the_command_to_go_on_works_from_any_folder(outrider: Shell) -> None:
-    outrider.server.add(weather_call(), "Warm.")
+    outrider.server.add(weather_call(), "Perhaps warm.", "Warm.")
     jobs, cellar = outrider.work / "jobs", outrider.work / "cellar"
     jobs.mkdir()
     cellar.mkdir()

@@ -18,7 +18,16 @@ PATIENCE = 300.0
 
 FACTS: dict[str, Any] = {
     "/generation": {"total_cost": 0.0001},
-    "/endpoints": {"endpoints": [{"tag": "fake/fp8", "context_length": 40960, "supported_parameters": ["tools"]}]},
+    "/endpoints": {
+        "endpoints": [
+            {
+                "tag": "fake/fp8",
+                "context_length": 40960,
+                "supported_parameters": ["tools"],
+                "pricing": {"prompt": "0.00000006", "completion": "0.00000024"},
+            }
+        ]
+    },
     "/key": {"label": "a key", "limit_remaining": None},
 }
 

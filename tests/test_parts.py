@@ -15,7 +15,6 @@ from outrider.card import card
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.observe.logs import log_events
 from outrider.observe.story import story
-from outrider.openrouter.estimate import most
 from outrider.openrouter.lists import fetch_endpoints, fetch_models
 from outrider.parts import MOST, File, Image, Text, short
 from outrider.testing.fake import FakeOpenRouter
@@ -314,8 +313,7 @@ async def test_an_image_may_fill_the_window_and_reading_a_file_costs_nobody_know
     assert few is not None
     assert many is not None
     assert many > few
-    address = most(agent.preview([Image("https://example.org/a.png")]).body, settings)
-    assert address.price == many
+    assert agent.preview(["x", Image("https://example.org/a.png")]).price == many
     assert agent.preview([File(PNG, "a.pdf")]).basis == "what reading a file adds is not listed"
 
 

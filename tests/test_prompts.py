@@ -13,8 +13,10 @@ import outrider_prompts
 from outrider_prompts import PromptError, names, parts, say
 
 SLOTS: dict[str, dict[str, str | int | list[str]]] = {
+    "answer_at_limit": {"why": "of turns is reached", "schema": "{}"},
     "answer_now": {"schema": "{}"},
     "answer_tool": {"name": "Forecast"},
+    "go_on": {},
     "loop_steered": {"names": ["look"], "times": 4},
     "answer_refused": {},
     "answer_checked": {"check": "adds_up", "reason": "The items do not add up."},
@@ -87,7 +89,7 @@ def test_values_are_put_in_as_they_are() -> None:
     ("name", "values", "told"),
     [
         ("call_unknwn", {}, "there is no prompt 'call_unknwn'\nDid you mean call_unknown"),
-        ("nothing", {}, "there is no prompt 'nothing'\nThe prompts: answer_checked, "),
+        ("nothing", {}, "there is no prompt 'nothing'\nThe prompts: answer_at_limit, answer_checked, "),
         ("call_in_doubt", {"nmae": "pay"}, "the prompt call_in_doubt has no slot 'nmae'\nDid you mean name?"),
         ("call_in_doubt", {"name": "pay", "x": 1}, "has no slot 'x'\nThe slots: name."),
         ("answer_refused", {"name": "pay"}, "has no slot 'name'\nThe slots: none."),

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 def test_the_public_names_are_these_and_no_more_than_25() -> None:
     assert sorted(outrider.__all__) == [
         "Agent", "Context", "Entry", "JournalError", "Limits", "NoOutput", "OutriderError", "Policy", "Proposed",
-        "ReasoningDelta", "Result", "Run", "Settings", "SetupError", "TextDelta", "Tool", "ToolCall", "ToolError",
-        "ToolFinished", "ToolStarted", "Usage", "Verdict", "ask_before", "tool",
+        "Purse", "ReasoningDelta", "Result", "Run", "Settings", "SetupError", "TextDelta", "Tool", "ToolCall",
+        "ToolError", "ToolFinished", "ToolStarted", "Usage", "Verdict", "ask_before", "tool",
     ]  # fmt: skip
     assert len(outrider.__all__) <= 25
     assert all(hasattr(outrider, name) for name in outrider.__all__)

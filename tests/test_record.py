@@ -154,7 +154,9 @@ def holds(now: Any, before: Any) -> bool:
     """Whether all that was recorded is still there; limits have been added since."""
     if isinstance(before, dict):
         then = cast("dict[str, Any]", before)
-        return set(now) - set(then) <= {"repeats"} and all(holds(now[name], value) for name, value in then.items())
+        return set(now) - set(then) <= {"repeats", "purse"} and all(
+            holds(now[name], value) for name, value in then.items()
+        )
     return now == before
 
 

@@ -76,7 +76,8 @@ def test_a_task_file_is_all_that_a_run_needs(outrider: Shell) -> None:
     assert run["agent"] == "nightly"
     started = outrider("show", "last", "--json").lines[0]["event"]
     assert started["limits"] == {
-        "turns": 7, "tool_calls": None, "tokens": 50000, "seconds": None, "dollars": "0.05", "repeats": 3
+        "turns": 7, "tool_calls": None, "tokens": 50000, "seconds": None, "dollars": "0.05", "repeats": 3,
+        "purse": None,
     }  # fmt: skip
 
 
@@ -139,14 +140,14 @@ def test_an_output_type_can_be_a_table(outrider: Shell) -> None:
 
 
 def test_a_run_goes_on_with_its_task_file_and_with_limits_that_were_raised(outrider: Shell) -> None:
-    outrider.server.add(weather_call(), weather_call(), "Warm.", FORECAST)
+    outrider.server.add(weather_call(), FORECAST, weather_call(), weather_call(), "Cold.", "Warm.", FORECAST)
     nightly = str(outrider.work.parent / "jobs" / "nightly.toml")
     met = outrider("run", "../jobs/nightly.toml", "--max-turns", "1")
     assert met.code == 4
-    assert met.resume[2:] == [nightly, "--max-turns", "2"]
+    assert met.resume[2:] == [nightly, "--max-turns", "4"]
     again = outrider(*met.resume)
     assert again.code == 4
-    assert again.resume[2:] == [nightly, "--max-turns", "4"]
+    assert again.resume[2:] == [nightly, "--max-turns", "10"]
     done = outrider(*again.resume, "--json")
     assert (done.code, done.json["output"]) == (0, {"city": "Paris", "celsius": 21.5})
     assert "changed" not in again.err + done.err

@@ -3,7 +3,7 @@
 A map of the house, low to high:
 
     errors, messages        the tree of errors; the nouns: messages, calls, usage, limits
-    events, state           what happens in a run, and what is owed now
+    events, deltas, state   what happens in a run, what only watchers see, and what is owed now
     calls, fold             a call on its way to its result; what each event changes in the state
     commands, inbox         what others may ask of a run, and how that becomes events
     parts                   what a task may hold: texts, images, files
@@ -13,6 +13,7 @@ A map of the house, low to high:
     asking, rungs           how the answer is asked for, and the ways there are
     partial                 what there is of an answer that has not ended, or does not fit
     limits, policy          where a run ends, which calls run
+    purse, bills, funds     money: shared, owed, and put aside before a request leaves
     prompt, toml            prompt files: words with slots; TOML, wrong lines named
     model                   what is asked of a model; openrouter/ and local/ answer
     loop                    THE LOOP: agent/outrider/loop.py
@@ -41,6 +42,7 @@ from outrider.events import Entry, ReasoningDelta, TextDelta, ToolFinished, Tool
 from outrider.messages import Limits, ToolCall, Usage
 from outrider.openrouter.settings import Settings
 from outrider.policy import Policy, Proposed, Verdict, ask_before
+from outrider.purse import Purse
 from outrider.result import Result
 from outrider.run import Run
 from outrider.tool import Context, Tool, ToolError, tool
@@ -55,6 +57,7 @@ __all__ = [
     "OutriderError",
     "Policy",
     "Proposed",
+    "Purse",
     "ReasoningDelta",
     "Result",
     "Run",

@@ -13,6 +13,7 @@ from typing_extensions import TypeVar
 from outrider import commands as c
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
+from outrider.funds import check_priced, first_grant
 from outrider.given import (
     check_able,
     check_limits,
@@ -36,8 +37,10 @@ from outrider.opening import (
     check_text,
     first_messages,
     name_of,
+    new_limits,
     new_run_id,
     own_version,
+    told_to_go_on,
 )
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings
 from outrider.output import OutputType
@@ -241,8 +244,9 @@ class Agent(Generic[Deps, Out]):
         tools = self._toolbox(deps).offered(state)
         if form := self._output.change(state, tools):
             state.add(e.Entry(2, 0.0, form))
-        _, request = Composer(self.model, self._masking.raw).next(state, self._output.asked(state, tools))
-        return preview_of(self.model, request)
+        composer = Composer(self.model, self._masking.raw)
+        grant = first_grant(composer, state, self._output.asked(state, tools))
+        return preview_of(self.model, composer.next(state, grant)[1], grant)
 
     # ------------------------------------------------------------------------------------ a person's word
 
@@ -362,19 +366,22 @@ class Agent(Generic[Deps, Out]):
             events.append(e.RunResumed("api", limits or state.limits, changed(state, now), own_version(), now.model))
         if say:
             events.append(e.MessageAdded(to_wire(UserMessage(printable(say))), "user"))
+        elif state.outcome == "limit" and state.landing:  # its last word was not meant to be one
+            events.append(e.MessageAdded(told_to_go_on(), "outrider"))
         return events
 
     async def _go(self, state: State, log: Log, events: Sequence[e.Durable], deps: Deps | None, live: bool) -> Run[Out]:
-        output, toolbox = self._output, self._toolbox(deps)
+        output, toolbox, journal = self._output, self._toolbox(deps), self.journal
         if self._checks:
             from outrider.checks import Checks
 
             output = output.under(Checks(self._checks, deps, self.name))
-        run = Run(state, log, self.model, toolbox, output, self._masking, self._observers, output.read, live)
+        run = Run(state, log, journal, self.model, toolbox, output, self._masking, self._observers, output.read, live)
         try:
             if events:  # a missing key or missing weights are said before anything is on record
                 await self.model.ready()
                 check_able(self.model, self.tools, carried(state, events))
+                await check_priced(self.model, new_limits(state, events))
             for event in events:
                 await run.record(event)
         except BaseException:

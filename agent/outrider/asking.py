@@ -34,7 +34,8 @@ class Asking(Struct, frozen=True):
             return self._on(state, state.rung)
         if rung := self._beside(state, tools):
             return self._on(state, rung, tools)
-        return Ask("work", state.run, tools, turn=state.turns, detour=state.detour)
+        phase = "answer" if state.landing else "work"
+        return Ask(phase, state.run, tools, turn=state.turns, detour=state.detour)
 
     def change(self, state: State, tools: Raw | None, live: bool = True) -> e.AnswerForm | None:
         """Another way of asking: where the one before has failed, or the first one is known not to be taken.

@@ -11,6 +11,11 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from outrider.deltas import ArgumentsDelta as ArgumentsDelta
+from outrider.deltas import Delta as Delta
+from outrider.deltas import Event as Event
+from outrider.deltas import ReasoningDelta as ReasoningDelta
+from outrider.deltas import TextDelta as TextDelta
 from outrider.messages import NO_DETOUR, Detour, Intent, Limits, Phase, Trust, Usage
 
 SCHEMA = 1
@@ -20,13 +25,6 @@ NOTHING = Raw()
 """Stands where an optional piece of JSON is absent; false, and left out of the JSON."""
 
 Outcome = Literal["finished", "error", "rejected", "limit", "provider", "paused", "refused", "truncated", "interrupted"]
-
-
-class Event(Struct, frozen=True, tag_field="kind", omit_defaults=True):
-    """Base of all events."""
-
-    flush = False
-    """Whether this event is on disk before the run goes on (a property of the instance where it depends)."""
 
 
 # ---------------------------------------------------------------------------------------------- the run
@@ -110,6 +108,9 @@ class RequestSent(Event, frozen=True, tag="request_sent"):
     ``number`` counts requests of the run from 1, failed ones included. ``settings`` is the body without its
     messages, given when it differs from the last one recorded. ``sha256`` is that of the whole body.
     ``rung`` is the way in which it asks for a typed answer.
+    ``reserved`` are the dollars put aside for it, None when its price is not known; ``basis`` is where that price comes
+    from, or why there is none, given when it differs from the last one. ``held`` is the number of tokens its answer is
+    held to, when that is less than usual because money is short.
     """
 
     number: int
@@ -118,6 +119,9 @@ class RequestSent(Event, frozen=True, tag="request_sent"):
     sha256: str
     settings: Raw = NOTHING
     rung: str = ""
+    reserved: Decimal | None = None
+    basis: str = ""
+    held: int = 0
 
     flush = True
 
@@ -158,6 +162,7 @@ class Replied(Event, frozen=True, tag="replied"):
     ``finish`` is the provider's word for why the reply ended. ``model`` and ``provider`` are who answered,
     ``generation`` is the id under which they know the reply, ``refusal`` why the model declined.
     ``repairs`` says, a sentence each, what was put right in the reply; ``raw`` is the message before that.
+    ``estimate`` is what it may have cost, in dollars, when no bill came with it.
     """
 
     number: int
@@ -170,6 +175,7 @@ class Replied(Event, frozen=True, tag="replied"):
     refusal: str = ""
     repairs: tuple[str, ...] = ()
     raw: Raw = NOTHING
+    estimate: Decimal | None = None
 
 
 # -------------------------------------------------------------------------------------------- the tools
@@ -300,11 +306,16 @@ class LoopSteered(Event, frozen=True, tag="loop_steered"):
 
 
 class LimitReached(Event, frozen=True, tag="limit_reached"):
-    """A limit stands in the way of the next step."""
+    """A limit stands in the way of the next step. ``needed`` is what that step may take, where it is known.
+
+    ``wire`` is what the model is told when it is asked for its answer once more; without it the run ends.
+    """
 
     limit: str
     used: str
     allowed: str
+    needed: str = ""
+    wire: Raw = NOTHING
 
 
 class CostSettled(Event, frozen=True, tag="cost_settled"):
@@ -314,32 +325,20 @@ class CostSettled(Event, frozen=True, tag="cost_settled"):
     cost: Decimal
 
 
+class BillAbove(Event, frozen=True, tag="bill_above"):
+    """A request was billed more than was put aside for it. For those after it more is, by ``factor``."""
+
+    number: int
+    reserved: Decimal
+    billed: Decimal
+    factor: Decimal
+
+
 class ReaderFailed(Event, frozen=True, tag="reader_failed"):
     """An observer raised; it gets no more events and the run goes on."""
 
     reader: str
     error: str
-
-
-class Delta(Event, frozen=True):
-    """Base of the live events. ``number`` is the request's; a failed request voids its deltas."""
-
-    number: int
-    text: str
-
-
-class TextDelta(Delta, frozen=True, tag="text_delta"):
-    """A piece of the answer's text."""
-
-
-class ReasoningDelta(Delta, frozen=True, tag="reasoning_delta"):
-    """A piece of the model's thinking."""
-
-
-class ArgumentsDelta(Delta, frozen=True, tag="arguments_delta"):
-    """A piece of a tool call's arguments, with the index of the call in the reply."""
-
-    index: int = 0
 
 
 Durable = (
@@ -366,6 +365,7 @@ Durable = (
     | LoopSteered
     | LimitReached
     | CostSettled
+    | BillAbove
     | ReaderFailed
 )
 Live = TextDelta | ReasoningDelta | ArgumentsDelta

@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from outrider import events as e
+from outrider.bills import Counted, Owed
 from outrider.calls import Call
 from outrider.messages import AssistantMessage, ToolCall, Usage, family, from_wire, without_reasoning
 
@@ -89,6 +90,9 @@ def _heard_from(state: "State", event: e.Replied) -> Raw:
 
 
 def _run_resumed(state: "State", event: e.RunResumed, entry: e.Entry) -> None:
+    if state.outcome == "limit":  # it goes on working, from where it was asked for its answer
+        state.answering = state.answering and not state.landing
+        state.landing, state.landed = 0, state.turns
     state.limits = event.limits
     if state.stronger or event.model not in ("", state.model):  # another model takes other ways of asking
         state.rung, state.stronger, state.apart, state.heal = "", "", False, False
@@ -98,7 +102,7 @@ def _run_resumed(state: "State", event: e.RunResumed, entry: e.Entry) -> None:
     state.stale, state.steered = 0, False
     _ask_another(state, e.NO_DETOUR)
     if state.ending != "finished":
-        state.ending = None
+        state.ending = state.accepted = None
 
 
 def _run_paused(state: "State", event: e.RunPaused, entry: e.Entry) -> None:
@@ -116,7 +120,7 @@ def _message_added(state: "State", event: e.MessageAdded, entry: e.Entry) -> Non
     else:
         _forget_reasoning(state)
         state.messages.append(event.wire)
-    state.answering, state.rejections, state.misfits = False, 0, 0
+    state.answering, state.rejections, state.misfits, state.landing = False, 0, 0, 0
     state.tries, state.climb = 0, {}
     if state.stronger:  # it was asked for one answer
         _ask_another(state, e.NO_DETOUR)
@@ -129,22 +133,37 @@ def _request_sent(state: "State", event: e.RequestSent, entry: e.Entry) -> None:
     if state.open_request:
         _doubt_request(state)
     state.open_request = event.number
-    state.stake = Decimal(0) if state.free else (state.limits.dollars or Decimal(0)) / 2
+    stake = Decimal(0) if state.free else (state.limits.dollars or Decimal(0)) / 2
+    state.open = Owed(event.reserved, stake)
+    state.sent = event.messages
     state.requests = max(state.requests, event.number)
     state.settings = event.settings or state.settings
+    state.basis = event.basis or state.basis
     state.phase, state.form = event.phase, event.rung
     state.tries += event.phase == "answer"
 
 
+def _request_accepted(state: "State", event: e.RequestAccepted, entry: e.Entry) -> None:
+    if state.open_request == event.number:
+        state.open = replace(state.open, generation=event.generation)
+
+
 def _doubt_request(state: "State") -> None:
-    state.doubts += 1
-    state.guessed += state.stake
+    """The request under way may have been billed; after this nobody waits for it any more."""
+    if not state.free:
+        state.owed = {**state.owed, state.open_request: state.open}
 
 
-def _charge(state: "State", usage: Usage) -> None:
+def _charge(state: "State", usage: Usage, reserved: Decimal | None) -> None:
+    """Take a bill into account, and learn from it when it is above what was put aside."""
     state.usage = state.usage + usage
-    if usage.cost is not None:
-        state.dearest = max(usage.cost, state.dearest or usage.cost)
+    if usage.cost is None:
+        return
+    state.dearest = max(usage.cost, state.dearest or usage.cost)
+    if reserved is not None and usage.cost > reserved:
+        state.above += usage.cost - reserved
+        if reserved:  # it holds the factor by which it was raised
+            state.factor = max(state.factor, state.factor * usage.cost / reserved)
 
 
 def _climb(state: "State", number: int, cost: Decimal | None) -> None:
@@ -155,24 +174,31 @@ def _climb(state: "State", number: int, cost: Decimal | None) -> None:
 
 def _request_failed(state: "State", event: e.RequestFailed, entry: e.Entry) -> None:
     _climb(state, event.number, Decimal(0) if event.billed == "no" else event.usage.cost)
-    state.open_request = 0
-    _charge(state, event.usage)
+    _charge(state, event.usage, state.open.amount)
     if event.billed == "unknown":
         _doubt_request(state)
+    state.open_request = 0
     state.failures, state.trouble = state.failures + 1, event.message
     state.delay = event.delay
     _ask_another(state, event.detour)
-    if event.then == "stop":
+    if event.then == "stop" and state.landing:  # the limit it was to land from is why the run ends
+        state.ending = "limit"
+    elif event.then == "stop":
         state.ending, state.detail, state.hint = "provider", event.message, event.hint
 
 
 def _replied(state: "State", event: e.Replied, entry: e.Entry) -> None:
-    state.open_request = 0
     state.failures, state.delay = 0, 0.0
     state.detour = replace(state.detour, avoid=(), plain=False, lower=False)  # these have another chance each turn
     state.turns += 1
-    _charge(state, event.usage)
-    state.unpriced += event.usage.cost is None
+    _charge(state, event.usage, state.open.amount)
+    if event.usage.cost is None and not state.free:
+        amount = state.open.amount if event.estimate is None else event.estimate
+        owed = replace(state.open, amount=amount, replied=True, generation=event.generation or state.open.generation)
+        state.owed = {**state.owed, event.number: owed}
+    if event.usage.prompt_tokens:
+        state.counted = Counted(event.usage.prompt_tokens, state.sent, state.settings)
+    state.open_request = 0
     state.repairs += len(event.repairs)
     state.last_reply = event
     _climb(state, event.number, event.usage.cost)
@@ -236,7 +262,7 @@ def _approval_given(state: "State", event: e.ApprovalGiven, entry: e.Entry) -> N
 
 def _output_accepted(state: "State", event: e.OutputAccepted, entry: e.Entry) -> None:
     state.unjudged = None
-    state.accepted, state.ending = event.value, "finished"
+    state.accepted, state.ending = event.value, "limit" if state.landing else "finished"
     state.repairs += len(event.repairs)
 
 
@@ -247,7 +273,9 @@ def _output_rejected(state: "State", event: e.OutputRejected, entry: e.Entry) ->
     state.rejections += asked or bool(event.check)
     state.misfits = 0 if event.check else state.misfits + asked  # what a check is given has fitted
     state.answering = not event.check  # to do better it may need its tools
-    if event.outcome:
+    if state.landing:
+        state.ending = "limit"
+    elif event.outcome:
         state.ending, state.detail = event.outcome, "; ".join(event.problems)
 
 
@@ -271,15 +299,24 @@ def _loop_steered(state: "State", event: e.LoopSteered, entry: e.Entry) -> None:
 
 
 def _limit_reached(state: "State", event: e.LimitReached, entry: e.Entry) -> None:
-    state.ending = "limit"
-    state.detail = f"limit {event.limit} reached: {event.used} of {event.allowed}"
+    more = f", and the next request may cost {event.needed}" if event.needed else ""
+    if not state.landing:
+        state.detail = f"limit {event.limit} reached: {event.used} of {event.allowed}{more}"
+    if event.wire:
+        state.messages.append(event.wire)
+        state.landing, state.answering, state.misfits = state.turns + 1, True, 0
+    else:
+        state.ending = "limit"
     if event.limit == "dollars" and state.doubts and state.dearest is None:
         state.hint = f"Requests count in it that broke off and may have been billed; see why: outrider show {state.run}"
 
 
 def _cost_settled(state: "State", event: e.CostSettled, entry: e.Entry) -> None:
-    state.doubts = max(0, state.doubts - 1)
-    _charge(state, Usage(cost=event.cost))
+    owed = state.open if event.number == state.open_request else state.owed.get(event.number)
+    if event.number == state.open_request:
+        state.open_request = 0
+    state.owed = {number: each for number, each in state.owed.items() if number != event.number}
+    _charge(state, Usage(cost=event.cost), owed.amount if owed and not owed.replied else None)
     if event.number in state.climb:
         state.climb = {**state.climb, event.number: event.cost}
 
@@ -291,6 +328,7 @@ FOLD: "dict[type, Callable[[State, Any, e.Entry], None]]" = {
     e.RunFinished: _run_finished,
     e.MessageAdded: _message_added,
     e.RequestSent: _request_sent,
+    e.RequestAccepted: _request_accepted,
     e.RequestFailed: _request_failed,
     e.Replied: _replied,
     e.ToolStarted: _tool_started,

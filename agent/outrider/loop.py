@@ -12,8 +12,9 @@ from typing import Any, Protocol
 from msgspec import Raw
 
 from outrider import events as e
-from outrider.limits import reached, steered
-from outrider.model import Ask, Composer
+from outrider.funds import Funds
+from outrider.limits import landed, reached, steered
+from outrider.model import Ask, Composer, Grant
 from outrider.state import State
 from outrider.stop import Stop
 from outrider.toolbox import Toolbox
@@ -38,6 +39,10 @@ class Output(Protocol):
         """What of this text is an answer so far."""
         ...
 
+    def last_words(self, limit: str) -> Raw:
+        """What the model is told when a limit is reached and it may answer once more."""
+        ...
+
 
 class Parts:
     """What the loop works with."""
@@ -47,6 +52,7 @@ class Parts:
         composer: Composer,
         toolbox: Toolbox,
         output: Output,
+        funds: Funds,
         stop: Stop,
         record: Callable[[e.Durable | e.Live], Awaitable[None]],
         heard: Callable[[], AsyncIterator[e.Durable]],
@@ -56,6 +62,7 @@ class Parts:
         self.composer = composer
         self.toolbox = toolbox
         self.output = output
+        self.funds = funds
         self.stop = stop
         self.record = record
         self.heard = heard
@@ -69,6 +76,7 @@ async def loop(state: State, parts: Parts) -> None:
         async for event in parts.heard():
             await parts.record(event)
         if state.ending:
+            await parts.funds.ask_for_bills(state, parts.record, times=2)
             await parts.record(e.RunFinished(state.ending, state.accepted or e.NOTHING, state.detail))
         elif parts.stop.reason:
             await land(state, parts)
@@ -101,8 +109,9 @@ async def act(state: State, parts: Parts) -> None:
 
 async def ask(state: State, parts: Parts) -> None:
     """Make one request, unless a limit forbids it, and put on record what comes of it."""
+    tools = None if state.landing else parts.toolbox.offered(state)
     if limit := reached(state, parts.now()):
-        await parts.record(limit)
+        await parts.record(landed(state, limit, tools, parts.output.last_words))
         return
     if told := steered(state):
         await parts.record(told)
@@ -110,14 +119,26 @@ async def ask(state: State, parts: Parts) -> None:
         await parts.stop.beside(asyncio.sleep(state.delay))
         if parts.stop.reason:
             return
-    tools = parts.toolbox.offered(state)
     if change := parts.output.change(state, tools, parts.live):
         await parts.record(change)
         return
-    sent, request = parts.composer.next(state, parts.output.asked(state, tools), parts.live)
+    await parts.funds.ask_for_bills(state, parts.record, times=1)
+    grant = await parts.funds.grant(state, parts.output.asked(state, tools))
+    if isinstance(grant, e.LimitReached):
+        await parts.record(landed(state, grant, tools, parts.output.last_words))
+    elif parts.stop.reason:  # while it waited for money
+        await parts.funds.heard(state)
+    else:
+        await send(state, parts, grant)
+
+
+async def send(state: State, parts: Parts, grant: Grant) -> None:
+    """Send a request whose price is put aside, and hear what comes of it."""
+    sent, request = parts.composer.next(state, grant, parts.live)
     await parts.record(sent)
     if parts.stop.reason:  # during the flush: it has not left, and costs nothing
         await parts.record(e.RequestFailed(sent.number, "stopped", "stopped before the request left", "retry"))
+        await parts.funds.heard(state, sent)
         return
 
     async def receive() -> None:
@@ -129,6 +150,8 @@ async def ask(state: State, parts: Parts) -> None:
     if state.open_request == sent.number and not parts.stop.reason:
         message = "the model's stream ended without a reply or a failure"
         await parts.record(e.RequestFailed(sent.number, "no_end", message, "stop", billed="unknown"))
+    if above := await parts.funds.heard(state, sent):
+        await parts.record(above)
 
 
 async def land(state: State, parts: Parts) -> None:

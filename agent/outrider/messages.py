@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from outrider.errors import SetupError
+from outrider.purse import Purse
 
 Effect = Literal["read", "write", "egress"]
 """What a tool does to the world: looks, changes something, or sends data out."""
@@ -209,14 +210,22 @@ class Detour(Struct, frozen=True, omit_defaults=True):
 NO_DETOUR = Detour()
 
 
+DEFAULT_DOLLARS = Decimal(1)
+"""The limit of who gives none; known by identity."""
+
+
 class Limits(Struct, frozen=True):
     """Where a run ends at the latest. None switches a limit off; 0 stops it before anything is sent.
 
     All are checked before a request leaves; ``seconds`` also stops what is under way. ``seconds`` is active
-    time: the hours a paused run waits for a person do not count. ``dollars`` is compared with the bill so far;
-    give it as 0.05, "0.05" or a Decimal, it is kept as the latter. ``repeats`` are rounds of calls in a row that bring
+    time: the hours a paused run waits for a person do not count. ``repeats`` are rounds of calls in a row that bring
     nothing new, the same calls with the same results: after so many the model is told, after twice as many the run
-    ends. Raises SetupError for what is no such number.
+    ends. A run that works with tools and meets a limit of turns, calls, repeats or dollars is asked for its answer
+    once more, without tools, if there is money left for that. Raises SetupError for what is no such number.
+
+    ``dollars`` is never passed while no bill is above what its request was reckoned to cost at most, which is put aside
+    before it leaves; give it as 0.05, "0.05" or a Decimal, it is kept as the latter. What is given needs a model whose
+    price is known; the default counts only bills where it is not. A ``purse`` is shared with other runs.
 
     JSON holds every field: what was recorded does not change with the defaults.
     """
@@ -225,8 +234,9 @@ class Limits(Struct, frozen=True):
     tool_calls: int | None = None
     tokens: int | None = None
     seconds: float | None = 600.0
-    dollars: Decimal | None = Decimal(1)
+    dollars: Decimal | None = DEFAULT_DOLLARS
     repeats: int | None = 3
+    purse: Purse | None = None
 
     if TYPE_CHECKING:  # what may be given is wider than what is kept
 
@@ -236,16 +246,22 @@ class Limits(Struct, frozen=True):
             tool_calls: int | None = None,
             tokens: int | None = None,
             seconds: float | None = 600.0,
-            dollars: Decimal | float | str | None = Decimal(1),
+            dollars: Decimal | float | str | None = DEFAULT_DOLLARS,
             repeats: int | None = 3,
+            purse: Purse | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             if (value := getattr(self, name)) is not None:
                 _check_limit(name, value)
-        if self.dollars is not None:  # users write 0.5; the sums are exact
+        if self.dollars is not None and self.dollars is not DEFAULT_DOLLARS:  # users write 0.5; the sums are exact
             msgspec.structs.force_setattr(self, "dollars", Decimal(str(self.dollars)))
+
+    @property
+    def insists(self) -> bool:
+        """Whether somebody has said how many dollars there are, so that prices have to be known."""
+        return self.purse is not None or (self.dollars is not None and self.dollars is not DEFAULT_DOLLARS)
 
 
 _WHOLE = ("a whole number from 0 up", (int,))
@@ -257,6 +273,10 @@ _NUMBERS = {
 
 
 def _check_limit(name: str, value: Any) -> None:
+    if name == "purse":
+        if not isinstance(value, Purse):
+            raise SetupError(f"limit purse is {value!r:.60}", 'Give a Purse, as in Purse("nightly", 5, per="day").')
+        return
     wanted, kinds = _NUMBERS.get(name, _WHOLE)
     try:
         if isinstance(value, kinds) and not isinstance(value, bool) and 0 <= Decimal(str(value)) < Decimal("inf"):

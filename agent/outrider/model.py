@@ -1,6 +1,7 @@
 """What Outrider asks of a model, in its own words. A provider is one class with ``ask`` and ``settings``."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -18,7 +19,8 @@ class Ask(Struct, frozen=True):
     the replies so far; ``detour`` is what this attempt does differently, because the one before it failed.
     ``answer_tool`` is a JSON array with the one tool by which the answer must be given, where there is no format for
     it; its arguments are the reply's text. ``rung`` names the way in which the answer is asked for, ``lower`` says
-    whether there are less demanding ones. ``heal``: the provider may mend the JSON of the reply.
+    whether there are less demanding ones. ``heal``: the provider may mend the JSON of the reply. ``most`` tokens are
+    what the answer may have, 0 leaves it to the settings.
     """
 
     phase: Phase
@@ -31,6 +33,38 @@ class Ask(Struct, frozen=True):
     rung: str = ""
     lower: bool = False
     heal: bool = False
+    most: int = 0
+
+
+class Tariff(Struct, frozen=True):
+    """The dearest that a request can be: dollars for a token of the ``prompt`` and of the ``answer``, and for itself.
+
+    ``image`` is for each image. The answer has at most ``longest`` tokens, and none of fewer than ``least`` is of use.
+    ``window`` is how many tokens prompt and answer can have together, 0 where nobody says. ``basis`` is where all this
+    comes from, ``beside`` what costs something more, nobody knows how much.
+    """
+
+    prompt: Decimal
+    answer: Decimal
+    request: Decimal = Decimal(0)
+    image: Decimal = Decimal(0)
+    longest: int = 16_384
+    least: int = 256
+    window: int = 0
+    basis: str = ""
+    beside: str = ""
+
+
+class Grant(Struct, frozen=True):
+    """A request that may be made: what it asks for, and the ``reserved`` dollars put aside for it, if that is known.
+
+    ``basis`` and ``held`` are as in RequestSent.
+    """
+
+    ask: Ask
+    reserved: Decimal | None = None
+    basis: str = ""
+    held: int = 0
 
 
 class Request(Struct, frozen=True):
@@ -60,6 +94,9 @@ class Model(Protocol):
     RequestAccepted, and ends with exactly one Replied or RequestFailed (whose ``then`` says whether trying again
     can help). It raises nothing but errors of the program. Closing the generator closes the connection.
     A reply's wire message gives every tool call a non-empty id, unique within the reply.
+    A model with prices has ``tariff(ask)``, which gives its Tariff for such requests, or a text that says why it has
+    none; ``await appraise()``, where it has that, looks the price up before. ``await bill(generation)``, where it has
+    that, gives what a reply has cost, or None.
     A model that does not take everything may have ``inputs``, as in ``("text", "image", "file")``: other parts of a
     task are refused before anything is recorded.
     A model that knows which requests it takes has ``lacks(ask)``: a clause on why such a request is not one, "" where
@@ -97,6 +134,10 @@ def join_body(messages: Iterable[Raw], settings: Raw) -> bytes:
     return _BEGIN + b",".join(messages) + b"]," + bytes(settings)[1:]
 
 
+def _size(messages: Sequence[Raw]) -> int:
+    return sum(map(len, messages)) + len(messages)
+
+
 class Composer:
     """Makes the requests of one run; ``clean`` takes secrets out of JSON.
 
@@ -113,14 +154,32 @@ class Composer:
         self._hash = sha256(_BEGIN)
         self._hashed = self._rewrites = 0
 
-    def next(self, state: State, ask: Ask, live: bool = False) -> tuple[RequestSent, Request]:
+    def news(self, state: State, ask: Ask) -> tuple[int, tuple[Raw, ...]]:
+        """What the next prompt holds that no reply has counted yet: the bytes of it, and the messages among it."""
+        settings = self._masked(self.model.settings(ask))
+        known = state.counted
+        if known is None:
+            return _size(state.messages) + len(settings) + len(_BEGIN), tuple(state.messages)
+        messages = tuple(state.messages[known.messages :])
+        return _size(messages) + (0 if settings == known.settings else len(settings)), messages
+
+    def next(self, state: State, grant: Grant, live: bool = False) -> tuple[RequestSent, Request]:
         """The next request and the event that announces it."""
+        ask = grant.ask
         settings = self._masked(self.model.settings(ask))
         number = state.requests + 1
         messages = tuple(state.messages)
         changed = settings if settings != state.settings else NOTHING
         sent = RequestSent(
-            number, ask.phase, len(messages), self._hash_of(messages, settings, state.rewrites), changed, ask.rung
+            number=number,
+            phase=ask.phase,
+            messages=len(messages),
+            sha256=self._hash_of(messages, settings, state.rewrites),
+            settings=changed,
+            rung=ask.rung,
+            reserved=grant.reserved,
+            basis=grant.basis if grant.basis != state.basis else "",
+            held=grant.held,
         )
         body = join_body(messages, settings)
         return sent, Request(number, state.failures, ask, messages, settings, body, live)

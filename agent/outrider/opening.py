@@ -9,10 +9,11 @@ from msgspec import Raw
 
 from outrider import events as e
 from outrider.errors import SetupError
-from outrider.messages import SystemMessage, UserMessage, from_wire, printable, to_wire, without_reasoning
+from outrider.messages import Limits, SystemMessage, UserMessage, from_wire, printable, to_wire, without_reasoning
 from outrider.parts import Content, inputs
 from outrider.result import Result
 from outrider.state import State
+from outrider_prompts import say
 
 
 def new_run_id() -> str:
@@ -71,6 +72,19 @@ def first_messages(system: str, task: Content, history: Result[Any] | None) -> t
     first = [to_wire(SystemMessage(printable(system)))] if system else []
     earlier = _earlier(history) if history else []
     return (*first, *earlier, to_wire(UserMessage(task)))
+
+
+def told_to_go_on() -> Raw:
+    """What a model is told that was asked for its answer at a limit, and may now work on."""
+    return to_wire(UserMessage(say("go_on")))
+
+
+def new_limits(state: State, events: Sequence[e.Durable]) -> Limits:
+    """The limits that a run begins with, or those it goes on with where they are others than it had."""
+    for event in events:
+        if isinstance(event, e.RunStarted) or (isinstance(event, e.RunResumed) and event.limits != state.limits):
+            return event.limits
+    return Limits()
 
 
 def carried(state: State, events: Sequence[e.Durable]) -> frozenset[str]:

@@ -60,6 +60,11 @@ class OutputType(Generic[Out]):
         """Another way of asking for the answer, where one is due."""
         return self.asking.change(state, tools, live)
 
+    def last_words(self, limit: str) -> Raw:
+        """What the model is told when a limit is reached and it may answer once more."""
+        schema = msgspec.json.encode(self._schema).decode() if self._checker else ""
+        return to_wire(UserMessage(say("answer_at_limit", why=limit, schema=schema)))
+
     # ------------------------------------------------------------------------------------------ judging
 
     def under(self, checks: Objects) -> Self:

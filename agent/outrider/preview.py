@@ -4,8 +4,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from outrider.model import Model, Request
-from outrider.openrouter.settings import Settings
+from outrider.model import Grant, Model, Request
 
 
 class Preview(Struct, frozen=True):
@@ -24,12 +23,6 @@ class Preview(Struct, frozen=True):
         return self.body.decode()
 
 
-def preview_of(model: Model, request: Request) -> Preview:
+def preview_of(model: Model, request: Request, grant: Grant) -> Preview:
     """The preview of a request to this model; nothing is sent."""
-    url, settings = getattr(model, "url", ""), getattr(model, "options", None)
-    if not isinstance(settings, Settings):
-        return Preview(url, request.body, None, "only models on a server have prices")
-    from outrider.openrouter.estimate import most
-
-    estimate = most(request.body, settings)
-    return Preview(url, request.body, estimate.price, estimate.basis)
+    return Preview(getattr(model, "url", ""), request.body, grant.reserved, grant.basis)

@@ -17,7 +17,7 @@ import msgspec
 from outrider import events as e
 from outrider.errors import JournalError
 from outrider.inbox import heard
-from outrider.journal import Log, Totals
+from outrider.journal import Journal, Log, Totals
 from outrider.journal.nothing import NoLog
 from outrider.masking import LiveMask, Masking
 from outrider.model import Composer, Model
@@ -93,6 +93,7 @@ class Run(Generic[Out]):
         self,
         state: State,
         log: Log,
+        journal: Journal,
         model: Model,
         toolbox: "Toolbox",
         output: "Output",
@@ -101,6 +102,7 @@ class Run(Generic[Out]):
         read: Callable[[State], Out],
         live: bool,
     ) -> None:
+        from outrider.funds import Funds
         from outrider.loop import Parts
 
         self.state = state
@@ -115,9 +117,9 @@ class Run(Generic[Out]):
         self._stop = Stop()
         self._closed = False
         self._task: asyncio.Task[Result[Out]] | None = None
-        self._parts = Parts(
-            Composer(model, masking.raw), toolbox, output, self._stop, self.record, self._heard, time.time, live
-        )
+        composer = Composer(model, masking.raw)
+        funds = Funds(composer, journal, self._stop)
+        self._parts = Parts(composer, toolbox, output, funds, self._stop, self.record, self._heard, time.time, live)
 
     @property
     def id(self) -> str:

@@ -11,6 +11,7 @@ from typing import Self
 from msgspec import Raw, Struct
 
 from outrider import events as e
+from outrider.bills import Counted, Owed
 from outrider.calls import Call, CallStatus
 from outrider.fold import FOLD
 from outrider.messages import AssistantMessage, Limits, Phase, Usage
@@ -57,22 +58,28 @@ class State(Struct):
 
     turns: int = 0
     requests: int = 0
+    sent: int = 0
+    """Messages of the last request."""
     tool_calls: int = 0
     tool_failures: int = 0
     """Calls whose result is an error: the tool failed or could not be called, or the call was not allowed."""
     usage: Usage = Usage()
     dearest: Decimal | None = None
     """The highest bill of one request so far, in dollars."""
-    unpriced: int = 0
-    """Replies that came without a price."""
     open_request: int = 0
     """Number of a request on record that has neither reply nor failure."""
-    doubts: int = 0
-    """Requests that may have been billed without our hearing it."""
-    stake: Decimal = Decimal(0)
-    """Half of the dollar limit when the last request left: its charge in doubt, while no bill tells more."""
-    guessed: Decimal = Decimal(0)
-    """The stakes of the requests in ``doubts``."""
+    open: Owed = Owed()
+    """What may be owed for it."""
+    owed: dict[int, Owed] = {}
+    """What may be owed for requests that nobody has sent a bill for, by number."""
+    factor: Decimal = Decimal(1)
+    """By how much bills were above what had been put aside for them, at most; below 1 counts as 1."""
+    above: Decimal = Decimal(0)
+    """Dollars billed beyond what had been put aside, of all requests together."""
+    basis: str = ""
+    """Where the prices come from by which money is put aside, or why there are none."""
+    counted: Counted | None = None
+    """The prompt whose tokens a reply has counted."""
     settings: Raw | None = None
     phase: Phase = "work"
     """The phase of the last request."""
@@ -92,6 +99,10 @@ class State(Struct):
     delay: float = 0.0
     detour: e.Detour = e.NO_DETOUR
     """What the next request does differently from the run's own."""
+    landing: int = 0
+    """The number of the reply that is to be the last, since a limit has been met; 0 before that."""
+    landed: int = 0
+    """The replies there were when the run went on after a limit; without one more there is nothing to land from."""
     answering: bool = False
     """The answer phase: the model has been told to give its answer in the declared form."""
     rejections: int = 0
@@ -137,6 +148,16 @@ class State(Struct):
     def requests_in_doubt(self) -> int:
         """Requests that may have been billed without our hearing it, an unanswered one included."""
         return 0 if self.free else self.doubts + bool(self.open_request)
+
+    @property
+    def doubts(self) -> int:
+        """Requests that may have been billed without our hearing it, without the one under way."""
+        return sum(not owed.replied for owed in self.owed.values())
+
+    @property
+    def unpriced(self) -> int:
+        """Replies that came without a price."""
+        return sum(owed.replied for owed in self.owed.values())
 
     def owed_calls(self) -> tuple[Call, ...]:
         """The calls that have no result yet, in call order."""

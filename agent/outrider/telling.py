@@ -2,12 +2,14 @@
 
 import os
 import shlex
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from outrider.bills import Owed
 from outrider.state import State
 
 
@@ -38,14 +40,25 @@ def bill(state: State, live: bool = False) -> str:
 
     Of a ``live`` run the request under way is not in doubt.
     """
-    cost = cost_of(state)
-    doubts = state.doubts if live else state.requests_in_doubt
-    more = [counted(doubts, "request in doubt", "requests in doubt")] if doubts else []
-    if cost is None:
-        return ": ".join([dollars(cost), *more])
-    if state.unpriced:
-        more.append(counted(state.unpriced, "reply without a price", "replies without a price"))
-    return " + ".join([dollars(cost), *more])
+    cost, owed = cost_of(state), list(state.owed.values())
+    doubts = [each for each in owed if not each.replied]
+    if state.open_request and not live and not state.free:
+        doubts.append(state.open)
+    unpriced = [each for each in owed if each.replied]
+    more: list[str] = []
+    if doubts:
+        more.append(counted(len(doubts), "request in doubt", "requests in doubt") + _amount("at most", doubts))
+    if unpriced and (cost is not None or any(each.amount for each in unpriced)):
+        more.append(
+            counted(len(unpriced), "reply without a price", "replies without a price") + _amount("about", unpriced)
+        )
+    return (": " if cost is None else " + ").join([dollars(cost), *more])
+
+
+def _amount(how: str, owed: Sequence[Owed]) -> str:
+    """What may be owed for these, where that is known."""
+    amounts = [each.amount for each in owed if each.amount is not None]
+    return f" ({how} {dollars(sum(amounts, Decimal(0)))})" if amounts and len(amounts) == len(owed) else ""
 
 
 def cost_of(state: State) -> Decimal | None:

@@ -36,7 +36,7 @@ def agent(live: Live, tmp_path: Path) -> Callable[..., Agent[None, Any]]:
 
     def made(*, wire: dict[str, Any] | None = None, model: str = DEFAULT_MODEL, **given: Any) -> Agent[None, Any]:
         settings = replace(live.settings, **wire or {})
-        return Agent(model, settings=settings, limits=live.limits, journal=tmp_path / "runs", **given)
+        return Agent(model, settings=settings, journal=tmp_path / "runs", **{"limits": live.limits} | given)
 
     return made
 

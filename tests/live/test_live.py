@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from live.wire import Live
-from outrider import Agent, Result, TextDelta, tool
+from outrider import Agent, Limits, Result, TextDelta, tool
 from outrider.events import Replied, RequestAccepted
 from outrider.openrouter.settings import DEFAULT_MODEL
 
@@ -128,7 +128,7 @@ def test_a_reply_that_is_left_stops(live: Live, agent: MakeAgent) -> None:
 
 @pytest.mark.parametrize("model", ["qwen/no-such-model", f"{DEFAULT_MODEL}:free"])
 def test_a_model_that_is_not_there_is_one_failed_request(live: Live, agent: MakeAgent, model: str) -> None:
-    result = live.run(agent(model=model), "Hi")
+    result = live.run(agent(model=model, limits=Limits(turns=1)), "Hi")  # its price cannot be known
     live.saw(model, result.outcome, result.detail)
     if model.endswith(":free"):  # which may exist again
         return
@@ -137,6 +137,6 @@ def test_a_model_that_is_not_there_is_one_failed_request(live: Live, agent: Make
 
 
 def test_a_wrong_key_is_told_as_such(live: Live, agent: MakeAgent) -> None:
-    result = live.run(agent(wire={"api_key": "sk-or-v1-" + 64 * "0"}), "Hi")
+    result = live.run(agent(wire={"api_key": "sk-or-v1-" + 64 * "0"}, limits=Limits(turns=1)), "Hi")
     assert (result.outcome, result.state.requests) == ("provider", 1)
     live.saw("a wrong key", result.detail)

@@ -17,6 +17,7 @@ from outrider.limits import charged
 from outrider.messages import Limits
 from outrider.openrouter.settings import Settings
 from outrider.policy import Policy, allow_all, ask_before, default_policy
+from outrider.purse import Purse
 from outrider.run import Observer
 from outrider.state import State
 from outrider.telling import typed
@@ -57,6 +58,16 @@ class Number(click.ParamType[Given]):
             self.fail(f"{value!r} is not a number; give one, or {NO_LIMIT} for no limit.", param, ctx)
 
 
+class Shared(click.ParamType[Purse | str]):
+    """A purse, or "none"."""
+
+    name = "purse"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Purse | str:
+        """The purse. Raises SetupError."""
+        return NO_LIMIT if str(value).lower() == NO_LIMIT else Purse.read(value)
+
+
 def _seconds(text: str) -> int:
     """What a time such as 90s, 5m or 2h comes to in seconds; 0 for anything else."""
     number, unit = text[:-1], text[-1:].lower()
@@ -78,13 +89,14 @@ class Flags(Struct, frozen=True, kw_only=True):
     max_seconds: Given = None
     max_dollars: Given = None
     max_repeats: Given = None
+    purse: Purse | str | None = None
     json: bool = False
     events: bool = False
     quiet: bool = False
 
     def limits(self, before: Limits) -> Limits:
         """The limits, where given, in the place of those before. Raises SetupError for a negative one."""
-        given = {name: getattr(self, f"max_{name}") for name in before.__struct_fields__}
+        given = {name: getattr(self, name if name == "purse" else f"max_{name}") for name in before.__struct_fields__}
         changes = {name: None if value == NO_LIMIT else value for name, value in given.items() if value is not None}
         return replace(before, **(self.file.limits if self.file else {}) | changes)
 
@@ -165,6 +177,12 @@ def _with_options(function: F, limits: Limits | None) -> F:
         otherwise = "as on record" if limits is None else _written(getattr(limits, name))
         flag = f"--max-{name.replace('_', '-')}"
         function = click.option(flag, type=Number(kind), help=f"{what}. Default: {otherwise}.")(function)
+    function = click.option(
+        "--purse",
+        type=Shared(),
+        metavar="NAME=DOLLARS[/day]",
+        help="Dollars that all runs with this purse share, of one day (UTC) or for good.",
+    )(function)
     for option in reversed(_AGENT):
         function = option(function)
     return function
@@ -201,7 +219,8 @@ def _limits(state: State, flags: Flags) -> list[str]:
     said = flags.file.limits if flags.file else {}
     for name, value in (asdict(state.limits) | more).items():
         if name in more or (name in said and said[name] != value):
-            words += [f"--max-{name.replace('_', '-')}", _written(value)]
+            flag = "--purse" if name == "purse" else f"--max-{name.replace('_', '-')}"
+            words += [flag, _written(value)]
     return words
 
 
@@ -209,7 +228,7 @@ def _more(state: State) -> dict[str, int | Decimal]:
     """The limit that was reached: doubled, and above what was used already."""
     name = state.detail.removeprefix("limit ").split(" ")[0]
     allowed = getattr(state.limits, name, None)
-    if allowed is None:
+    if allowed is None or name == "purse":
         return {}
     used = {
         "turns": state.turns,
@@ -225,9 +244,11 @@ def _more(state: State) -> dict[str, int | Decimal]:
     return {name: more if isinstance(more, Decimal) else ceil(more)}
 
 
-def _written(limit: float | Decimal | None) -> str:
+def _written(limit: float | Decimal | Purse | None) -> str:
     if limit is None:
         return NO_LIMIT
+    if isinstance(limit, Purse):
+        return str(limit)
     if isinstance(limit, Decimal):
         return f"{limit.normalize():f}"
     return str(int(limit) if isinstance(limit, float) and limit.is_integer() else limit)

@@ -23,11 +23,12 @@ from outrider.errors import OutriderError
 from outrider.messages import Usage
 from outrider.observe.line import Line, tone_of, toned
 from outrider.observe.screen import Screen
+from outrider.observe.story import block
 from outrider.observe.terminal import how_to_answer, lines
 from outrider.result import Result
 from outrider.run import Run
 from outrider.state import State
-from outrider.telling import climb_of
+from outrider.telling import clean, climb_of
 
 
 class EventLine(Struct, frozen=True):
@@ -277,6 +278,9 @@ def _explain(result: Result[Any], resume: str, quiet: bool) -> None:
         said.append(Line(f"  {result.problem.hint}", fit="keep"))
     if result.state.hint and (quiet or result.outcome == "limit"):
         said.append(Line(f"  {result.state.hint}", fit="keep"))
+    if result.outcome == "limit" and result.state.accepted is not None:
+        said.append(Line("its answer at the limit:", fit="wrap"))
+        said.append(Line(block(clean(_text_of(result.state))), fit="wrap"))
     if quiet:
         said += [Line(f"  {command}", fit="keep") for command in how_to_answer(result.state)]
     tell(*toned([*said, Line(f"to go on: {resume}", fit="keep")], "wrap"))
@@ -287,6 +291,11 @@ def _answer(state: State) -> str | bytes:
     if state.output_type == "text" and isinstance(value, str):
         return value
     return bytes(state.accepted or b"null")
+
+
+def _text_of(state: State) -> str:
+    answer = _answer(state)
+    return answer if isinstance(answer, str) else answer.decode()
 
 
 def accepted(state: State) -> Any:

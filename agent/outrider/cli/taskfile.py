@@ -27,6 +27,7 @@ from outrider.given import check_output, tools_from
 from outrider.messages import Limits
 from outrider.output import OutputType
 from outrider.prompt import Filled, Prompt, read_text, text_at
+from outrider.purse import Purse
 from outrider.toml import Kinds, Toml, shown
 from outrider_prompts import close_to
 
@@ -156,6 +157,8 @@ class TaskFile:
             return None
         number: Any = float(value) if name == "seconds" and isinstance(value, Decimal) else value
         try:
+            if name == "purse":
+                number = Purse.read(str(value))
             return getattr(Limits(**{name: number}), name)
         except SetupError as error:
             hint = error.hint.replace("None for", f'"{NO_LIMIT}" for')

@@ -5,6 +5,7 @@ before the run goes on; *flushed* means on disk. Other processes see what is flu
 only through the inbox. Whoever claims a run raises its epoch; an append under an older epoch is refused.
 """
 
+from decimal import Decimal
 from typing import Protocol
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from msgspec import Struct
 from outrider.commands import AnyCommand, Command
 from outrider.events import Entry
 from outrider.messages import Usage
+from outrider.purse import Price, Purse, Share
 
 
 class Totals(Struct, frozen=True, omit_defaults=True):
@@ -109,6 +111,21 @@ class Journal(Protocol):
 
         Raises RunNotFound.
         """
+        ...
+
+    async def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
+        """Put money from a purse aside for request ``number`` of a run, on disk before this returns.
+
+        ``waits`` says that the caller would rather ask again than get less than the whole price.
+        """
+        ...
+
+    async def settle(self, purse: Purse, run: str, number: int, cost: Decimal) -> None:
+        """That request has cost so many dollars; the rest of what was put aside is given back. Twice is like once."""
+        ...
+
+    async def undecided(self, purse: Purse, run: str) -> list[int]:
+        """The requests of a run for which money of that purse is put aside."""
         ...
 
     async def close(self) -> None:

@@ -1,9 +1,24 @@
 """No journal: a run that leaves no trace, cannot be resumed, and costs no disk."""
 
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING
+
 from outrider.commands import AnyCommand, Command
 from outrider.errors import JournalError, RunNotFound
 from outrider.events import Entry
 from outrider.journal import Summary, Totals
+from outrider.purse import Price, Purse, Share
+
+if TYPE_CHECKING:
+    from outrider.journal.purses import InMemory
+
+
+@cache
+def _purses() -> "InMemory":
+    from outrider.journal.purses import InMemory
+
+    return InMemory()
 
 
 class NoLog:
@@ -56,6 +71,18 @@ class NoJournal:
     async def pending(self, run: str) -> list[tuple[int, AnyCommand]]:
         """Raises RunNotFound."""
         raise self._none(run)
+
+    async def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
+        """Put money aside, for runs of this process only."""
+        return _purses().draw(purse, run, number, price, waits)
+
+    async def settle(self, purse: Purse, run: str, number: int, cost: Decimal) -> None:
+        """Give back what was not spent."""
+        _purses().settle(purse, run, number, cost)
+
+    async def undecided(self, purse: Purse, run: str) -> list[int]:
+        """Runs that leave no trace are never taken up again."""
+        return []
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,10 +15,11 @@ import msgspec
 from outrider.commands import AnyCommand, Command, Unreadable, decode
 from outrider.errors import Fenced, JournalError, RunNotFound
 from outrider.events import Entry
-from outrider.journal import Summary, Totals, tables
+from outrider.journal import Summary, Totals, purses, tables
 from outrider.journal.database import FILE, Database, default_home, explain, no_journal
 from outrider.journal.tables import Record, Row
 from outrider.journal.writer import Writer
+from outrider.purse import Price, Purse, Share
 
 __all__ = ["SQLiteJournal", "SQLiteLog", "default_home"]
 
@@ -132,6 +134,22 @@ class SQLiteJournal:
         rows = await self._ask(lambda connection: tables.pending(connection, run))
         return [(id, _command(id, body)) for id, body in rows]
 
+    async def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
+        """Put money from a purse aside for a request of a run, on disk before this returns."""
+        return await self._change(lambda connection: purses.draw(connection, purse, run, number, price, waits))
+
+    async def settle(self, purse: Purse, run: str, number: int, cost: Decimal) -> None:
+        """That request has cost so many dollars; the rest of what was put aside is given back."""
+        await self._change(lambda connection: purses.settle(connection, purse, run, number, cost))
+
+    async def undecided(self, purse: Purse, run: str) -> list[int]:
+        """The requests of a run for which money of that purse is put aside."""
+        return await self._ask(lambda connection: purses.undecided(connection, purse, run))
+
+    async def spent(self) -> list[purses.Spent]:
+        """What has gone from each purse, by day."""
+        return await self._ask(purses.spent)
+
     async def close(self) -> None:
         """Flush and give up the runs still open, which ends the thread. The journal may be used again."""
         writer = self._writer
@@ -157,6 +175,18 @@ class SQLiteJournal:
     async def _ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query in a thread, on a connection of its own."""
         return await asyncio.to_thread(self._query, query)
+
+    async def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do it in one transaction, in a thread."""
+
+        def change() -> T:
+            try:
+                with self._database.transaction() as connection:
+                    return work(connection)
+            except OSError as error:
+                raise explain(error, self._database.file) from error
+
+        return await asyncio.to_thread(change)
 
     def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
         database = Database(self.home, create=False)

@@ -13,6 +13,7 @@ from outrider.messages import AssistantMessage, Limits, SystemMessage, UserMessa
 from outrider.observe.line import Line, Tone, tone_of, toned
 from outrider.observe.terminal import Lines, call_name, result_text, told
 from outrider.parts import short
+from outrider.purse import Purse
 from outrider.state import State
 from outrider.telling import ending, figures, how_answered, pretty, typed
 from outrider.times import when
@@ -49,7 +50,9 @@ def _limits(limits: Limits) -> str:
     return ", ".join(_limit(name, value) for name, value in given if value is not None) or "none"
 
 
-def _limit(name: str, value: float | Decimal) -> str:
+def _limit(name: str, value: float | Decimal | Purse) -> str:
+    if isinstance(value, Purse):
+        return f"purse {value}"
     if name == "dollars":
         return f"${value:f}"
     words = name.replace("_", " ")

@@ -110,7 +110,10 @@ def _message_added(event: e.MessageAdded, before: State, most: int) -> Lines:
 def _request_sent(event: e.RequestSent, before: State, most: int) -> Lines:
     beside = ", with the form of the answer" if event.rung else ""
     form = ", for the answer in its form" if event.phase == "answer" else beside
-    yield Line(f"request {event.number}: {event.messages} message{'' if event.messages == 1 else 's'}{form}", "dim")
+    form = ", for a last answer" if before.landing else form
+    yield Line(f"request {event.number}: {counted(event.messages, 'message')}{form}", "dim")
+    if event.held:
+        yield _wrapped(f"  its answer is held to {event.held} tokens: the money left pays no longer one", "warn")
 
 
 def _request_failed(event: e.RequestFailed, before: State, most: int) -> Lines:
@@ -218,11 +221,19 @@ def _loop_steered(event: e.LoopSteered, before: State, most: int) -> Lines:
 
 
 def _limit_reached(event: e.LimitReached, before: State, most: int) -> Lines:
-    yield Line(f"limit {event.limit} reached: {event.used} of {event.allowed}", "warn")
+    more = f", and the next request may cost {event.needed}" if event.needed else ""
+    last = ": the model is asked for its answer as it stands" if event.wire else ""
+    if not before.landing:  # else that has been said
+        yield _wrapped(f"limit {event.limit} reached: {event.used} of {event.allowed}{more}{last}", "warn")
 
 
 def _cost_settled(event: e.CostSettled, before: State, most: int) -> Lines:
-    yield f"request {event.number} cost {dollars(event.cost)}"
+    yield f"request {event.number} cost {dollars(event.cost)}, as its bill says"
+
+
+def _bill_above(event: e.BillAbove, before: State, most: int) -> Lines:
+    reckoned = f"{dollars(event.billed)}, reckoned at most {dollars(event.reserved)}"
+    yield _wrapped(f"  request {event.number} cost {reckoned}: for those to come more is put aside", "warn")
 
 
 def _stop_asked(event: e.StopAsked, before: State, most: int) -> Lines:
@@ -260,5 +271,6 @@ _LINES: dict[type, Callable[[Any, State, int], Lines]] = {
     e.LoopSteered: _loop_steered,
     e.LimitReached: _limit_reached,
     e.CostSettled: _cost_settled,
+    e.BillAbove: _bill_above,
     e.ReaderFailed: _reader_failed,
 }

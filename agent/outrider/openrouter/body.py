@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from outrider.model import Ask
-from outrider.openrouter.catalogue import Endpoint, able
+from outrider.openrouter.catalogue import Endpoint, able, longest_asked
 from outrider.openrouter.fit import TOO_OLD
 from outrider.openrouter.habits import Habits, habits_of
 from outrider.openrouter.lists import kept_endpoints
@@ -47,6 +47,8 @@ def asked_body(model: str, settings: Settings, ask: Ask, thinking: Thinking) -> 
     if not body["stream"]:
         del body["stream_options"]
     body |= {name: value for name in _PLAIN if (value := getattr(settings, name)) is not None}
+    if ask.most and longest_asked(settings.extra) is None:
+        body["max_tokens"] = ask.most
     if (sent := reasoning(thinking, settings.thoughts, habits)) is not None:
         body["reasoning"] = sent
     if (fallbacks := [each for each in settings.models if each != model]) and model != settings.stronger:

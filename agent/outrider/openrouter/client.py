@@ -3,15 +3,18 @@
 import asyncio
 import importlib
 from collections.abc import AsyncGenerator
+from decimal import Decimal
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
+from outrider.errors import SetupError
 from outrider.events import NO_DETOUR, NOTHING, Detour, Replied, RequestAccepted, RequestFailed
 from outrider.messages import Usage, to_wire
-from outrider.model import Ask, ModelEvent, Request
+from outrider.model import Ask, ModelEvent, Request, Tariff
 from outrider.openrouter.advice import advice
 from outrider.openrouter.body import body_settings, with_server_tools, with_session
 from outrider.openrouter.cost import usage_from
@@ -20,11 +23,13 @@ from outrider.openrouter.exchange import Exchange
 from outrider.openrouter.failures import PATIENCE, Broken, Failure, delay, judge
 from outrider.openrouter.generation import bill
 from outrider.openrouter.habits import habits_of
-from outrider.openrouter.lists import look
+from outrider.openrouter.lists import LOOK_SECONDS, fetch_endpoints, look
 from outrider.openrouter.mend import Mended, mend, offered_in
 from outrider.openrouter.merge import Merger
+from outrider.openrouter.page import Refused
 from outrider.openrouter.routing import requires
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings, Thinking
+from outrider.openrouter.tariff import tariff_of
 from outrider.openrouter.thinking import check_greedy, thinking_for
 from outrider.openrouter.ways import lacking
 from outrider.rungs import called
@@ -45,7 +50,10 @@ class OpenRouter:
 
     def __init__(self, name: str = DEFAULT_MODEL, settings: Settings = Settings()) -> None:
         self._name, self._options = name, settings
-        self._bodies: dict[tuple[str, bytes, bytes, Detour, tuple[str, bytes, bool], type, Thinking, bool], bytes] = {}
+        self._bodies: dict[
+            tuple[str, bytes, bytes, Detour, tuple[str, bytes, bool, int], type, Thinking, bool], bytes
+        ] = {}
+        self._tariffs: dict[tuple[bytes, Detour, str], Tariff | str] = {}
         self._looked = False
         check_greedy(name, settings)
         if settings.habits is not None:  # a mistake in the file is said now, not at the first request
@@ -72,7 +80,8 @@ class OpenRouter:
         tools, form = bytes(ask.tools or b""), bytes(ask.format or b"")
         added = with_server_tools(self._options, ask)
         how = (type(thinking), thinking)  # True is not a budget of 1
-        known = (ask.phase, tools, form, ask.detour, (ask.rung, bytes(ask.answer_tool or b""), ask.heal), *how, added)
+        way = (ask.rung, bytes(ask.answer_tool or b""), ask.heal, ask.most)
+        known = (ask.phase, tools, form, ask.detour, way, *how, added)
         body = self._bodies.get(known)
         if body is None:
             if len(self._bodies) > 100:
@@ -91,6 +100,35 @@ class OpenRouter:
     def lacks(self, ask: Ask) -> str:
         """Why such a request is known not to be taken, as a clause; "" where it may be."""
         return lacking(self._name, self._options, ask)
+
+    def tariff(self, ask: Ask) -> Tariff | str:
+        """What requests such as this one cost at most, by the prices that are kept, or why that is not known."""
+        known = (bytes(ask.format or b""), ask.detour, ask.phase)
+        if known not in self._tariffs:
+            body = msgspec.json.decode(self.settings(replace(ask, most=0)), type=dict[str, Any])
+            self._tariffs[known] = tariff_of(body, self._options)
+        return self._tariffs[known]
+
+    async def appraise(self) -> str:
+        """Look up what the model and its fallbacks cost, whatever the server is; returns why that failed, or "".
+
+        Raises SetupError when there is no API key, or a wrong one.
+        """
+        line = await self._line()
+        self._tariffs.clear()
+        try:
+            for name in dict.fromkeys(filter(None, (self._name, *self._options.models, self._options.stronger))):
+                await fetch_endpoints(self._options, name, LOOK_SECONDS, line)
+        except Refused as refused:
+            if refused.failure.status == 401:
+                raise SetupError(str(refused), refused.hint) from refused
+            return str(refused)
+        return ""
+
+    async def bill(self, generation: str) -> Decimal | None:
+        """What a reply has cost, in dollars, or None when the server does not say."""
+        usage = await bill(await self._line(), generation, self._options.bill_seconds)
+        return usage.cost if usage else None
 
     async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """Send one request and yield what comes of it. Raises SetupError when there is no API key."""
@@ -119,7 +157,9 @@ class OpenRouter:
         if usage is None and (failure is None or failure.billed == "unknown"):
             usage = await bill(line, exchange.generation, self._options.bill_seconds)
         if failure is None and reply is not None:
-            yield _replied(request, merger, reply, exchange.generation, usage or Usage())
+            replied = _replied(request, merger, reply, exchange.generation, usage or Usage())
+            unpriced = replied.usage.cost is None
+            yield replace(replied, estimate=self._estimate(request.ask, replied.usage)) if unpriced else replied
         elif failure is not None:
             yield self._failed(request, failure, merger, usage)
 
@@ -131,6 +171,7 @@ class OpenRouter:
             for name in dict.fromkeys(filter(None, (self._name, self._options.stronger))):
                 await look(self._options, name, line)
             self._bodies.clear()  # what is known now may say more of what to ask for
+            self._tariffs.clear()
 
     async def close(self) -> None:
         """Give back the connections of this event loop, unless other models use them too."""
@@ -143,6 +184,13 @@ class OpenRouter:
         if _transport is None:  # openai takes most of a second to import: not on the loop
             _transport = await asyncio.to_thread(importlib.import_module, "outrider.openrouter.transport")
         return _transport.line(self._options, key, self)
+
+    def _estimate(self, ask: Ask, usage: Usage) -> Decimal | None:
+        """What a reply without a bill may have cost, by the tokens it says it used."""
+        tariff = self.tariff(ask)
+        if isinstance(tariff, str) or not usage.tokens:
+            return None
+        return usage.prompt_tokens * tariff.prompt + usage.completion_tokens * tariff.answer + tariff.request
 
     def _mended(self, request: Request, merger: Merger) -> Mended:
         """The reply as it is taken."""

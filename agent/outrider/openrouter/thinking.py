@@ -37,11 +37,12 @@ def kept_on(thinking: Thinking, model: str, settings: Settings, ask: Ask) -> Thi
 
 def _auto(habits: Habits, settings: Settings, ask: Ask) -> bool:
     """On while working, off while answering, and off where this model cannot think with what is set."""
+    most = min(known) if (known := [each for each in (ask.most, settings.max_tokens) if each]) else None
     return (
         ask.phase == "work"
         and (habits.greedy or settings.temperature != 0)
         and (habits.thinks_with_format or ask.format is None)
-        and (settings.max_tokens is None or settings.max_tokens >= habits.least_tokens)
+        and (most is None or most >= habits.least_tokens)
     )
 
 

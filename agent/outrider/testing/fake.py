@@ -46,6 +46,8 @@ class FakeOpenRouter:
     With ``bills`` it knows what each of its generations cost: ``GET /generation?id=gen-1`` is a 404 the first
     ``bill_after`` times it is asked for one, then the bill; the id is in the header ``X-Generation-Id`` as well.
 
+    Every model costs 0.10 dollars for a million tokens in and 0.30 out, which is listed where that is asked for.
+
     - ``settings``: Settings that reach it, for an Agent.
     - ``pages``: what other paths than that of chat completions answer, as in ``server.pages["/key"] = FakeReply(...)``.
     - ``requests``: all requests so far, each a FakeRequest: ``server.requests[0].json["model"]``.
@@ -146,9 +148,10 @@ class FakeOpenRouter:
         self._count("opened")
         try:
             while request := await _read(reader):
-                with self._changed:
-                    self.requests.append(request)
-                    self._changed.notify_all()
+                if not self._is_price(request.path):
+                    with self._changed:
+                        self.requests.append(request)
+                        self._changed.notify_all()
                 if not await self._reply(request, reader, writer):
                     break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -192,15 +195,26 @@ class FakeOpenRouter:
             reply = msgspec.structs.replace(reply, headers={"X-Generation-Id": f"gen-{number}"} | reply.headers)
         return reply
 
+    def _is_price(self, path: str) -> bool:
+        """Whether this asks what a model costs, which is not counted as a request, and nothing else is set for it."""
+        return path.endswith("/endpoints") and not any(path.endswith(end) for end in self.pages)
+
     def _page(self, path: str) -> FakeReply:
         """What another path answers: the page set for it, a bill, or that there is no such thing."""
         if page := next((page for end, page in self.pages.items() if path.endswith(end)), None):
             return page
         if bills := next((bills for end, bills in (self._bills or {}).items() if path.endswith(end)), None):
             return bills.pop(0) if len(bills) > 1 else bills[0]
+        if self._is_price(path):
+            return _PRICES
         return FakeReply(status=404, error=f"there is no {path} here")
 
 
+_PRICES = FakeReply(
+    body=msgspec.json.encode(
+        {"data": {"endpoints": [{"tag": "fake", "pricing": {"prompt": "0.0000001", "completion": "0.0000003"}}]}}
+    )
+)
 _UNKNOWN = FakeReply(status=404, error="Generation not found")
 
 

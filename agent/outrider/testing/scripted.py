@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw
 from outrider.errors import SetupError
 from outrider.events import Replied, RequestAccepted, RequestFailed, TextDelta
 from outrider.messages import AssistantMessage, Usage, WireCall, WireFunction, from_wire, to_wire
-from outrider.model import Ask, ModelEvent, Request
+from outrider.model import Ask, ModelEvent, Request, Tariff
 
 
 class Calls:
@@ -42,6 +42,7 @@ class ScriptedModel:
         self.requests: list[Request] = []
         check_script(script, "ScriptedModel")
         self._script = tuple(script)
+        self._cost = Decimal(cost)
         self._usage = Usage(100, 10, 0, 0, Decimal(cost))
 
     @property
@@ -57,6 +58,10 @@ class ScriptedModel:
         if ask.format is not None:
             body["response_format"] = ask.format
         return Raw(msgspec.json.encode(body))
+
+    def tariff(self, ask: Ask) -> Tariff:
+        """Each request costs the same."""
+        return Tariff(Decimal(0), Decimal(0), self._cost, basis="as scripted")
 
     async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The reply whose turn it is."""

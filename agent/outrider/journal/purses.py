@@ -1,0 +1,128 @@
+"""What has been drawn from purses: in a journal's database, or in this process where nothing is kept."""
+
+import sqlite3
+import threading
+import time
+from decimal import Decimal
+from typing import NamedTuple
+
+from outrider.purse import Price, Purse, Share, share
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS purse(
+    name TEXT NOT NULL, day TEXT NOT NULL, spent TEXT NOT NULL, factor TEXT NOT NULL, PRIMARY KEY(name, day)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS draw(
+    name TEXT NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, day TEXT NOT NULL, amount TEXT NOT NULL,
+    factor TEXT NOT NULL, PRIMARY KEY(name, run, number)
+) WITHOUT ROWID
+"""
+"""``spent`` is what was billed, ``draw`` what is put aside for requests without a bill. Dollars, exact."""
+
+
+class Spent(NamedTuple):
+    """What has gone from a purse on one ``day`` (UTC, "" for one that is not filled again), in dollars.
+
+    ``put_aside`` is for requests whose bill is not there.
+    """
+
+    name: str
+    day: str
+    billed: Decimal
+    put_aside: Decimal
+
+
+def today(purse: Purse) -> str:
+    """The day whose budget counts now: in UTC, "" for a purse that is not filled again."""
+    return time.strftime("%Y-%m-%d", time.gmtime()) if purse.per == "day" else ""
+
+
+def draw(connection: sqlite3.Connection, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
+    """Put money aside for a request, inside a writing transaction."""
+    _make(connection)
+    day = today(purse)
+    spent, factor = _of(connection, purse.name, day)
+    rows = connection.execute(
+        "SELECT amount FROM draw WHERE name = ? AND day = ? AND NOT (run = ? AND number = ?)",
+        (purse.name, day, run, number),
+    )
+    in_flight = sum((Decimal(amount) for (amount,) in rows), Decimal(0))
+    got = share(price, purse.dollars, spent + in_flight, in_flight, factor, waits)
+    if got.put_aside is not None:
+        connection.execute(
+            "INSERT OR REPLACE INTO draw VALUES(?, ?, ?, ?, ?, ?)",
+            (purse.name, run, number, day, str(got.put_aside), str(got.factor)),
+        )
+    return got
+
+
+def settle(connection: sqlite3.Connection, purse: Purse, run: str, number: int, cost: Decimal) -> None:
+    """A request has its bill: what was put aside beyond it is there for others again. Doing so twice does nothing."""
+    _make(connection)
+    row = connection.execute(
+        "SELECT day, amount, factor FROM draw WHERE name = ? AND run = ? AND number = ?", (purse.name, run, number)
+    ).fetchone()
+    if row is None:
+        return
+    day, amount, then = row[0], Decimal(row[1]), Decimal(row[2])
+    spent, factor = _of(connection, purse.name, day)
+    if cost > amount > 0:
+        factor = max(factor, then * cost / amount)
+    connection.execute("DELETE FROM draw WHERE name = ? AND run = ? AND number = ?", (purse.name, run, number))
+    connection.execute(
+        "INSERT OR REPLACE INTO purse VALUES(?, ?, ?, ?)", (purse.name, day, str(spent + cost), str(factor))
+    )
+
+
+def undecided(connection: sqlite3.Connection, purse: Purse, run: str) -> list[int]:
+    """The requests of a run for which money is put aside."""
+    if not _made(connection):
+        return []
+    rows = connection.execute("SELECT number FROM draw WHERE name = ? AND run = ?", (purse.name, run))
+    return [number for (number,) in rows]
+
+
+def spent(connection: sqlite3.Connection) -> list[Spent]:
+    """All purses, by day."""
+    if not _made(connection):
+        return []
+    billed = {
+        (name, day): Decimal(amount) for name, day, amount in connection.execute("SELECT name, day, spent FROM purse")
+    }
+    aside = dict.fromkeys(billed, Decimal(0))
+    for name, day, amount in connection.execute("SELECT name, day, amount FROM draw"):
+        aside[name, day] = aside.get((name, day), Decimal(0)) + Decimal(amount)
+    return [Spent(name, day, billed.get((name, day), Decimal(0)), aside[name, day]) for name, day in sorted(aside)]
+
+
+def _of(connection: sqlite3.Connection, name: str, day: str) -> tuple[Decimal, Decimal]:
+    row = connection.execute("SELECT spent, factor FROM purse WHERE name = ? AND day = ?", (name, day)).fetchone()
+    return (Decimal(row[0]), Decimal(row[1])) if row else (Decimal(0), Decimal(1))
+
+
+def _made(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'draw'").fetchone())
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    if not _made(connection):
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+
+
+class InMemory:
+    """The same for this process alone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+
+    def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
+        """Put money aside for a request."""
+        with self._lock:
+            return draw(self._connection, purse, run, number, price, waits)
+
+    def settle(self, purse: Purse, run: str, number: int, cost: Decimal) -> None:
+        """A request has its bill."""
+        with self._lock:
+            settle(self._connection, purse, run, number, cost)
