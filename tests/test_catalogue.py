@@ -290,6 +290,7 @@ async def test_the_first_run_looks_its_model_up_once_a_day(server: FakeOpenRoute
 
 async def test_a_look_that_fails_changes_nothing_and_is_not_repeated(server: FakeOpenRouter) -> None:
     server.add("Hello.", "Hello.")
+    server.pages["/endpoints"] = FakeReply(status=404, error="no such page")
     settings = Settings(base_url=server.base_url, api_key="any", catalogue=True)
     for _ in range(2):
         async with agent(settings) as twice:
@@ -315,12 +316,14 @@ async def test_other_servers_are_not_asked_unless_one_says_so(server: FakeOpenRo
 
 
 def test_the_doctor_asks_where_that_is_allowed(server: FakeOpenRouter, settings: Settings) -> None:
+    server.pages["/endpoints"] = FakeReply(status=404, error="there is no /api/v1/models/... here")
     asking = Settings(base_url=server.base_url, catalogue=True)
     assert abilities(NAME, settings, tools=True) is None
     assert not server.requests
     told = abilities(NAME, asking, tools=True)
     assert told is not None
     assert told[0].startswith("not known: there is no /api/v1/models/")
+    del server.pages["/endpoints"]
     put(server)
     told = abilities(NAME, asking, tools=True)
     assert told is not None
