@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 from outrider import commands as c
 from outrider import events as e
 from outrider.errors import JournalError, SetupError
-from outrider.funds import check_priced, first_grant
+from outrider.funds import check_priced
 from outrider.given import (
     check_able,
     check_limits,
@@ -27,7 +27,7 @@ from outrider.given import (
 from outrider.inbox import answer_to, doubt_about, leave
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
-from outrider.messages import Limits, UserMessage, printable, to_wire
+from outrider.messages import Limits
 from outrider.model import Composer, Model
 from outrider.opening import (
     carried,
@@ -40,7 +40,7 @@ from outrider.opening import (
     new_limits,
     new_run_id,
     own_version,
-    told_to_go_on,
+    told,
 )
 from outrider.openrouter.settings import DEFAULT_MODEL, Settings
 from outrider.output import OutputType
@@ -242,11 +242,7 @@ class Agent(Generic[Deps, Out]):
         check_able(self.model, self.tools, inputs(started.messages))
         state = State.fold([e.Entry(1, 0.0, started)])
         tools = self._toolbox(deps).offered(state)
-        if form := self._output.change(state, tools):
-            state.add(e.Entry(2, 0.0, form))
-        composer = Composer(self.model, self._masking.raw)
-        grant = first_grant(composer, state, self._output.asked(state, tools))
-        return preview_of(self.model, composer.next(state, grant)[1], grant)
+        return preview_of(Composer(self.model, self._masking.raw), self._output, state, tools)
 
     # ------------------------------------------------------------------------------------ a person's word
 
@@ -364,11 +360,7 @@ class Agent(Generic[Deps, Out]):
         if state.outcome != "finished" or say or mail:
             now, _ = self._masking.event(self._started(state.run, Said("", state.task), deps, None))
             events.append(e.RunResumed("api", limits or state.limits, changed(state, now), own_version(), now.model))
-        if say:
-            events.append(e.MessageAdded(to_wire(UserMessage(printable(say))), "user"))
-        elif state.outcome == "limit" and state.landing:  # its last word was not meant to be one
-            events.append(e.MessageAdded(told_to_go_on(), "outrider"))
-        return events
+        return [*events, *told(state, say)]
 
     async def _go(self, state: State, log: Log, events: Sequence[e.Durable], deps: Deps | None, live: bool) -> Run[Out]:
         output, toolbox, journal = self._output, self._toolbox(deps), self.journal

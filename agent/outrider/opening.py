@@ -74,9 +74,13 @@ def first_messages(system: str, task: Content, history: Result[Any] | None) -> t
     return (*first, *earlier, to_wire(UserMessage(task)))
 
 
-def told_to_go_on() -> Raw:
-    """What a model is told that was asked for its answer at a limit, and may now work on."""
-    return to_wire(UserMessage(say("go_on")))
+def told(state: State, more: str) -> tuple[e.MessageAdded, ...]:
+    """What the model of a run that goes on is told: what the user says ``more``, or that it may work on after a limit."""
+    if more:
+        return (e.MessageAdded(to_wire(UserMessage(printable(more))), "user"),)
+    if state.outcome == "limit" and state.landing:  # its last word was not meant to be one
+        return (e.MessageAdded(to_wire(UserMessage(say("go_on"))), "outrider"),)
+    return ()
 
 
 def new_limits(state: State, events: Sequence[e.Durable]) -> Limits:

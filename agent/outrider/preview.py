@@ -1,10 +1,15 @@
 """What the first request of a run would be, and what it may cost."""
 
 from decimal import Decimal
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from outrider.model import Grant, Model, Request
+from outrider.events import Entry
+from outrider.funds import first_grant
+from outrider.model import Composer
+from outrider.output import OutputType
+from outrider.state import State
 
 
 class Preview(Struct, frozen=True):
@@ -23,6 +28,10 @@ class Preview(Struct, frozen=True):
         return self.body.decode()
 
 
-def preview_of(model: Model, request: Request, grant: Grant) -> Preview:
-    """The preview of a request to this model; nothing is sent."""
-    return Preview(getattr(model, "url", ""), request.body, grant.reserved, grant.basis)
+def preview_of(composer: Composer, output: OutputType[Any], state: State, tools: Raw | None) -> Preview:
+    """The preview of the first request of a run that has begun; nothing is sent."""
+    if form := output.change(state, tools):
+        state.add(Entry(2, 0.0, form))
+    grant = first_grant(composer, state, output.asked(state, tools))
+    _, request = composer.next(state, grant)
+    return Preview(getattr(composer.model, "url", ""), request.body, grant.reserved, grant.basis)
