@@ -16,6 +16,7 @@ from outrider.cli.live import EventLine, Report
 from outrider.cli.models import ModelLine, ProviderLine
 from outrider.cli.runs import RunLine
 from outrider.messages import Limits, Usage
+from outrider.purse import Purse
 
 Json = dict[str, Any]
 
@@ -72,7 +73,7 @@ def events_schema() -> bytes:
     """The schema of a line of ``outrider run --events`` and ``outrider show RUN --json``."""
     kinds = tuple(_like(kind) for kind in get_args(e.Durable))
     line = _like(EventLine, event=Union[kinds])  # noqa: UP007 -- a union made of a tuple
-    return _schema(line, "outrider run --events, outrider show --json", ("EventLine", "Limits"))
+    return _schema(line, "outrider run --events, outrider show --json", ("EventLine", "Limits", "Purse"))
 
 
 def runs_schema() -> bytes:
@@ -112,7 +113,8 @@ SCHEMAS: dict[str, Callable[[], bytes]] = {
 def events_page() -> str:
     """Every kind of event and what it is made of, as Markdown."""
     parts = [_section(f"`{kind.__struct_config__.tag}`", kind) for kind in get_args(e.Durable)]
-    return "\n\n".join([*parts, *(_section(kind.__name__, kind) for kind in (e.Detour, e.Intent, Limits, Usage))])
+    nouns = (e.Detour, e.Intent, Limits, Purse, Usage)
+    return "\n\n".join([*parts, *(_section(kind.__name__, kind) for kind in nouns)])
 
 
 def _section(title: str, kind: type[Struct]) -> str:

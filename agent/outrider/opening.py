@@ -75,7 +75,7 @@ def first_messages(system: str, task: Content, history: Result[Any] | None) -> t
 
 
 def told(state: State, more: str) -> tuple[e.MessageAdded, ...]:
-    """What the model of a run that goes on is told: what the user says ``more``, or that it may work on after a limit."""
+    """What the model is told when a run goes on: what the user says ``more``, or that it may work on after a limit."""
     if more:
         return (e.MessageAdded(to_wire(UserMessage(printable(more))), "user"),)
     if state.outcome == "limit" and state.landing:  # its last word was not meant to be one

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,6 +16,7 @@ from crash.facts import ANY, LINE, Point
 from outrider.commands import AnyCommand, Command
 from outrider.events import Entry
 from outrider.journal import Journal, Log, Summary, Totals
+from outrider.purse import Price, Purse, Share
 
 Reach = Callable[[str], None]
 
@@ -117,6 +119,20 @@ class FusedJournal:
         number = await self._journal.tell(run, command)
         self._reach("after tell")
         return number
+
+    async def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
+        self._reach("before draw")
+        share = await self._journal.draw(purse, run, number, price, waits)
+        self._reach("after draw")
+        return share
+
+    async def settle(self, purse: Purse, run: str, number: int, cost: Decimal) -> None:
+        self._reach("before settle")
+        await self._journal.settle(purse, run, number, cost)
+        self._reach("after settle")
+
+    async def undecided(self, purse: Purse, run: str) -> list[int]:
+        return await self._journal.undecided(purse, run)
 
     async def pending(self, run: str) -> list[tuple[int, AnyCommand]]:
         return await self._journal.pending(run)

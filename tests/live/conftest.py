@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from live.wire import Live
-from outrider import Agent
+from outrider import Agent, Limits
 from outrider.openrouter.settings import DEFAULT_MODEL, KEY_VARIABLE
 
 SEEN: list[str] = []
@@ -34,9 +34,15 @@ def live() -> Iterator[Live]:
 def agent(live: Live, tmp_path: Path) -> Callable[..., Agent[None, Any]]:
     """Makes an agent with the purse's limits; ``wire`` are fields of its settings."""
 
-    def made(*, wire: dict[str, Any] | None = None, model: str = DEFAULT_MODEL, **given: Any) -> Agent[None, Any]:
+    def made(
+        *,
+        wire: dict[str, Any] | None = None,
+        model: str = DEFAULT_MODEL,
+        limits: Limits = live.limits,
+        **given: Any,
+    ) -> Agent[None, Any]:
         settings = replace(live.settings, **wire or {})
-        return Agent(model, settings=settings, journal=tmp_path / "runs", **{"limits": live.limits} | given)
+        return Agent(model, settings=settings, limits=limits, journal=tmp_path / "runs", **given)
 
     return made
 

@@ -53,7 +53,7 @@ class OpenRouter:
         self._bodies: dict[
             tuple[str, bytes, bytes, Detour, tuple[str, bytes, bool, int], type, Thinking, bool], bytes
         ] = {}
-        self._tariffs: dict[tuple[bytes, Detour, str], Tariff | str] = {}
+        self._tariffs: dict[tuple[str, bytes, str, bool, Detour], Tariff | str] = {}
         self._looked = False
         check_greedy(name, settings)
         if settings.habits is not None:  # a mistake in the file is said now, not at the first request
@@ -103,7 +103,7 @@ class OpenRouter:
 
     def tariff(self, ask: Ask) -> Tariff | str:
         """What requests such as this one cost at most, by the prices that are kept, or why that is not known."""
-        known = (bytes(ask.format or b""), ask.detour, ask.phase)
+        known = (ask.phase, bytes(ask.format or b""), ask.rung, ask.heal, ask.detour)
         if known not in self._tariffs:
             body = msgspec.json.decode(self.settings(replace(ask, most=0)), type=dict[str, Any])
             self._tariffs[known] = tariff_of(body, self._options)
