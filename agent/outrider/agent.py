@@ -36,8 +36,8 @@ from outrider.opening import (
     check_history,
     check_text,
     first_messages,
+    limits_of,
     name_of,
-    new_limits,
     new_run_id,
     own_version,
     told,
@@ -373,7 +373,7 @@ class Agent(Generic[Deps, Out]):
             if events:  # a missing key or missing weights are said before anything is on record
                 await self.model.ready()
                 check_able(self.model, self.tools, carried(state, events))
-                await check_priced(self.model, new_limits(state, events))
+                await check_priced(self.model, *limits_of(state, events))
             for event in events:
                 await run.record(event)
         except BaseException:

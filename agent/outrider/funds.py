@@ -31,6 +31,9 @@ LAST_ANSWER = 2048
 PURSE_SECONDS = 30.0
 """How long a request waits for money that other runs may give back."""
 
+_LEAST = Decimal("0.000001")
+"""Dollars put aside for a request of which nobody knows the price; with fewer in a purse it is empty."""
+
 _BYTES_A_TOKEN = 3
 """For guesses; bounds count a token for each byte."""
 
@@ -41,13 +44,16 @@ def tariff_of(model: Model, ask: Ask) -> Tariff | str:
     return tariff(ask) if tariff else f"{model.name} names no prices"
 
 
-async def check_priced(model: Model, limits: Limits) -> None:
-    """Raises SetupError when dollars are limited by somebody's word and nobody knows what the model costs."""
+async def check_priced(model: Model, limits: Limits, resumed: bool) -> None:
+    """Raises SetupError when dollars are limited by somebody's word and nobody knows what the model costs.
+
+    A run that is ``resumed`` under the limits it had goes on all the same: then bills are counted.
+    """
     if not limits.insists:
         return
     ask, appraise = Ask("work", ""), getattr(model, "appraise", None)
     failed: str = await appraise() if appraise and isinstance(tariff_of(model, ask), str) else ""
-    if isinstance(why := tariff_of(model, ask), str):
+    if isinstance(why := tariff_of(model, ask), str) and not resumed:
         why = f"{why}; {failed}" if failed else why
         given = f"the limit of ${limits.dollars}" if limits.purse is None else f"the purse {limits.purse}"
         raise SetupError(
@@ -64,6 +70,7 @@ class Funds:
         self._composer, self._journal, self._stop = composer, journal, stop
         self._before = Decimal(0)
         self._drawn = 0
+        self._until = 0.0
         self._begun = False
         self._asked: dict[int, int] = {}
 
@@ -76,8 +83,9 @@ class Funds:
             self._begun = True
             await self._tidy(state, limits.purse)
         tariff = tariff_of(self._composer.model, ask)
+        self._until = monotonic() + PURSE_SECONDS
         if isinstance(tariff, str):
-            return _by_bills_alone(state, ask, tariff)
+            return await self._by_bills_alone(state, ask, tariff)
         reckoning = _Reckoning(tariff, state, self._composer, ask)
         keeps_back = ask.tools is not None and not state.landing
         got = await self._put_aside(state, reckoning.price(keeps_back))
@@ -120,6 +128,19 @@ class Funds:
 
     # -------------------------------------------------------------------------------------------- inside
 
+    async def _by_bills_alone(self, state: State, ask: Ask, why: str) -> Grant | LimitReached:
+        """Where prices are not known a limit is met when the bills have come to it."""
+        limits, used = state.limits, charged(state)
+        self._before = used
+        if limits.dollars is not None and used >= limits.dollars:
+            return LimitReached("dollars", f"${plain(used)}", f"${plain(limits.dollars)}")
+        if limits.purse:
+            like_before = max(state.dearest or Decimal(0), _LEAST)
+            got = await self._draw(state, Price(like_before, like_before), limits.purse)
+            if got.put_aside is None:
+                return _short(f"purse {limits.purse.name}", got, limits.purse.dollars, Price(Decimal(0), Decimal(0)))
+        return Grant(ask, basis=why)
+
     async def _tidy(self, state: State, purse: Purse) -> None:
         """After a crash: give back what was put aside for a request that never left, or whose bill is on record."""
         for number in await self._journal.undecided(purse, state.run):
@@ -143,9 +164,9 @@ class Funds:
         return _short(f"purse {limits.purse.name}", got, limits.purse.dollars, price) if got.put_aside is None else got
 
     async def _draw(self, state: State, price: Price, purse: Purse) -> Share:
-        number, until, pause = state.requests + 1, monotonic() + PURSE_SECONDS, 0.02
+        number, pause = state.requests + 1, 0.02
         while True:
-            waits = monotonic() < until and not self._stop.reason
+            waits = monotonic() < self._until and not self._stop.reason
             got = await self._journal.draw(purse, state.run, number, price, waits)
             if got.put_aside is not None:
                 self._drawn = number
@@ -224,15 +245,9 @@ class _Reckoning:
         return min(self.longest, answer_for(got.put_aside / got.factor, self._base, self._tariff.answer))
 
 
-def _by_bills_alone(state: State, ask: Ask, why: str) -> Grant | LimitReached:
-    """Where prices are not known a limit is met when the bills have come to it."""
-    dollars = state.limits.dollars
-    if dollars is not None and (used := charged(state)) >= dollars:
-        return LimitReached("dollars", f"${used}", f"${dollars}")
-    return Grant(ask, basis=why)
-
-
 def _short(name: str, got: Share, dollars: Decimal, price: Price) -> LimitReached:
+    if not price.least:
+        return LimitReached(name, f"${plain(got.used)}", f"${plain(dollars)}")
     needed = (price.least + price.spare) * got.factor
     more = " with a last answer after it" if price.spare else ""
     return LimitReached(name, f"${plain(got.used)}", f"${plain(dollars)}", f"${plain(needed)}{more}")

@@ -83,12 +83,12 @@ def told(state: State, more: str) -> tuple[e.MessageAdded, ...]:
     return ()
 
 
-def new_limits(state: State, events: Sequence[e.Durable]) -> Limits:
-    """The limits that a run begins with, or those it goes on with where they are others than it had."""
+def limits_of(state: State, events: Sequence[e.Durable]) -> tuple[Limits, bool]:
+    """The limits of the run from now on, and whether they are those it had before."""
     for event in events:
-        if isinstance(event, e.RunStarted) or (isinstance(event, e.RunResumed) and event.limits != state.limits):
-            return event.limits
-    return Limits()
+        if isinstance(event, e.RunStarted | e.RunResumed):
+            return event.limits, isinstance(event, e.RunResumed) and event.limits == state.limits
+    return state.limits, True
 
 
 def carried(state: State, events: Sequence[e.Durable]) -> frozenset[str]:

@@ -3,6 +3,8 @@
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -18,6 +20,10 @@ CREATE TABLE IF NOT EXISTS draw(
 ) WITHOUT ROWID
 """
 """``spent`` is what was billed, ``draw`` what is put aside for requests without a bill. Dollars, exact."""
+
+
+Living = Callable[[sqlite3.Connection], AbstractSet[str]]
+"""Gives the runs that a living process owns."""
 
 
 class Spent(NamedTuple):
@@ -37,17 +43,22 @@ def today(purse: Purse) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime()) if purse.per == "day" else ""
 
 
-def draw(connection: sqlite3.Connection, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
-    """Put money aside for a request, inside a writing transaction."""
+def draw(
+    connection: sqlite3.Connection, purse: Purse, run: str, number: int, price: Price, waits: bool, living: Living
+) -> Share:
+    """Put money aside for a request, inside a writing transaction. Only ``living`` runs may give some back soon."""
     _make(connection)
     day = today(purse)
     spent, factor = _of(connection, purse.name, day)
     rows = connection.execute(
-        "SELECT amount FROM draw WHERE name = ? AND day = ? AND NOT (run = ? AND number = ?)",
+        "SELECT run, amount FROM draw WHERE name = ? AND day = ? AND NOT (run = ? AND number = ?)",
         (purse.name, day, run, number),
     )
-    in_flight = sum((Decimal(amount) for (amount,) in rows), Decimal(0))
-    got = share(price, purse.dollars, spent + in_flight, in_flight, factor, waits)
+    drawn = [(other, Decimal(amount)) for other, amount in rows]
+    used = sum((amount for _, amount in drawn), spent)
+    alive = living(connection) if waits and drawn else frozenset[str]()
+    in_flight = sum((amount for other, amount in drawn if other in alive and other != run), Decimal(0))
+    got = share(price, purse.dollars, used, in_flight, factor, waits)
     if got.put_aside is not None:
         connection.execute(
             "INSERT OR REPLACE INTO draw VALUES(?, ?, ?, ?, ?, ?)",
@@ -110,6 +121,10 @@ def _make(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
+def _all(connection: sqlite3.Connection) -> set[str]:
+    return {run for (run,) in connection.execute("SELECT DISTINCT run FROM draw")}
+
+
 class InMemory:
     """The same for this process alone."""
 
@@ -120,7 +135,7 @@ class InMemory:
     def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
         """Put money aside for a request."""
         with self._lock:
-            return draw(self._connection, purse, run, number, price, waits)
+            return draw(self._connection, purse, run, number, price, waits, _all)
 
     def settle(self, purse: Purse, run: str, number: int, cost: Decimal) -> None:
         """A request has its bill."""

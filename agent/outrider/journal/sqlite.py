@@ -136,7 +136,7 @@ class SQLiteJournal:
 
     async def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
         """Put money from a purse aside for a request of a run, on disk before this returns."""
-        return await self._change(lambda connection: purses.draw(connection, purse, run, number, price, waits))
+        return await self._change(lambda c: purses.draw(c, purse, run, number, price, waits, tables.living))
 
     async def settle(self, purse: Purse, run: str, number: int, cost: Decimal) -> None:
         """That request has cost so many dollars; the rest of what was put aside is given back."""

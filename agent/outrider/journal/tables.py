@@ -181,10 +181,21 @@ def _entry(run: str, seq: int, at: float, body: bytes) -> Entry:
         ) from error
 
 
+def living(connection: sqlite3.Connection) -> set[str]:
+    """The runs that a living process owns."""
+    alive = _alive(connection)
+    rows = connection.execute("SELECT id, owner FROM run WHERE owner IS NOT NULL")
+    return {run for run, owner in rows if owner in alive}
+
+
+def _alive(connection: sqlite3.Connection) -> set[str]:
+    here = this_process()
+    return {owner.id for owner, age in owners(connection) if not is_void(owner, here, age)}
+
+
 def summaries(connection: sqlite3.Connection, limit: int) -> list[Summary]:
     """The newest runs first."""
-    here = this_process()
-    alive = {owner.id for owner, age in owners(connection) if not is_void(owner, here, age)}
+    alive = _alive(connection)
     rows = connection.execute(
         "SELECT id, created, updated, owner, agent, model, task, outcome, turns, tool_calls, seconds,"
         " prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cost"
