@@ -136,9 +136,10 @@ class Funds:
             return LimitReached("dollars", f"${plain(used)}", f"${plain(limits.dollars)}")
         if limits.purse:
             like_before = max(state.dearest or Decimal(0), _LEAST)
-            got = await self._draw(state, Price(like_before, like_before), limits.purse)
+            price = Price(like_before, like_before, billed=True)
+            got = await self._draw(state, price, limits.purse)
             if got.put_aside is None:
-                return _short(f"purse {limits.purse.name}", got, limits.purse.dollars, Price(Decimal(0), Decimal(0)))
+                return _short(f"purse {limits.purse.name}", got, limits.purse.dollars, price)
         return Grant(ask, basis=why)
 
     async def _tidy(self, state: State, purse: Purse) -> None:
@@ -246,8 +247,6 @@ class _Reckoning:
 
 
 def _short(name: str, got: Share, dollars: Decimal, price: Price) -> LimitReached:
-    if not price.least:
-        return LimitReached(name, f"${plain(got.used)}", f"${plain(dollars)}")
     needed = (price.least + price.spare) * got.factor
     more = " with a last answer after it" if price.spare else ""
     return LimitReached(name, f"${plain(got.used)}", f"${plain(dollars)}", f"${plain(needed)}{more}")

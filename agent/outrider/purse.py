@@ -60,13 +60,14 @@ class Price(Struct, frozen=True):
     """What a request may cost: ``most`` with its answer at full length, ``least`` with the shortest of any use.
 
     ``spare`` is what has to be left over beside it, for a last answer. ``factor`` is by how much bills have been above
-    such prices; all three are to be multiplied by it.
+    such prices: all three are to be multiplied by it. Not so where the price is ``billed``: what one came to before.
     """
 
     most: Decimal
     least: Decimal
     spare: Decimal = Decimal(0)
     factor: Decimal = Decimal(1)
+    billed: bool = False
 
 
 class Share(Struct, frozen=True):
@@ -88,7 +89,7 @@ def share(price: Price, dollars: Decimal, used: Decimal, in_flight: Decimal, fac
     The whole price, where that is left. Where requests in flight may give back what is missing, and somebody
     ``waits`` for that, nothing for now; else as much as there is, if that does for the shortest answer.
     """
-    factor = max(price.factor, factor)
+    factor = Decimal(1) if price.billed else max(price.factor, factor)
     room = dollars - used - price.spare * factor
     most, least = price.most * factor, price.least * factor
     if most <= room:
