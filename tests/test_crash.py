@@ -148,11 +148,11 @@ def test_a_death_costs_at_most_one_request(matrices: list[Matrix]) -> None:
 
 
 def test_the_cap_holds_when_killed_between_send_and_reply(trials: list[Trial]) -> None:
-    """One dollar, half a dollar a reply: two replies, however often it is killed before somebody gives it more."""
+    """Ninety cents, fifty a reply: one reply, however often it is killed before somebody gives it more."""
     capped = [t for t in trials if t.plan.scene == "capped"]
     poor = {str(t.plan): next((n for n, life in enumerate(t.lives) if life.outcome == "limit"), None) for t in capped}
     assert any(n is not None for n in poor.values())
-    over = [t for t in capped if t.bills(lives=(poor[str(t.plan)] or 0) + 1) > 2]
+    over = [t for t in capped if t.bills(lives=(poor[str(t.plan)] or 0) + 1) > 1]
     assert names(over) == []
 
 

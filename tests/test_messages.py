@@ -137,6 +137,7 @@ def test_limits_on_record_do_not_change_with_the_defaults() -> None:
         "seconds": 600.0,
         "dollars": "1",
         "repeats": 3,
+        "purse": None,
     }
 
 

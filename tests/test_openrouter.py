@@ -182,7 +182,7 @@ def test_settings_are_checked_and_keep_the_key_to_themselves() -> None:
 async def test_without_a_key_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-this-one")
-    with pytest.raises(SetupError, match=r"OPENROUTER_API_KEY .*openrouter.ai/keys.*--model local"):
+    with pytest.raises(SetupError, match=r"OPENROUTER_API_KEY .*openrouter.ai/keys.*-m local"):
         await ask(OpenRouter())
 
 

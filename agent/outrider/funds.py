@@ -98,6 +98,14 @@ class Funds:
         held = most if most < reckoning.longest else 0
         return Grant(replace(ask, most=most), got.put_aside, _basis(tariff), held)
 
+    def pays_last(self, state: State, ask: Ask) -> bool:
+        """Whether there is money for a last answer; of a purse that is known only when it is asked for."""
+        tariff, dollars = tariff_of(self._composer.model, ask), state.limits.dollars
+        if state.free or dollars is None or isinstance(tariff, str):
+            return True
+        price = _Reckoning(tariff, state, self._composer, ask).price(keeps_back=False)
+        return share(price, dollars, charged(state), Decimal(0), Decimal(1), waits=False).put_aside is not None
+
     async def heard(self, state: State, sent: RequestSent | None = None) -> BillAbove | None:
         """Give back what a request did not cost, all of it when none was ``sent``; says so when it cost more."""
         if state.open_request:  # it was stopped, and may yet be billed

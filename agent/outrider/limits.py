@@ -1,17 +1,15 @@
 """Where a run ends at the latest: what has been used, and which limit stands in the way of the next request."""
 
-from collections.abc import Callable
 from decimal import Decimal
 
 from msgspec import Raw
-from msgspec.structs import replace
 
 from outrider.events import LimitReached, LoopSteered
 from outrider.messages import AssistantMessage, Limits, UserMessage, from_wire, to_wire
 from outrider.state import State
 from outrider_prompts import say
 
-__all__ = ["Limits", "charged", "landed", "reached", "steered"]
+__all__ = ["Limits", "charged", "may_land", "reached", "steered", "why"]
 
 _LANDS = {
     "turns": "of turns for this task is reached",
@@ -74,8 +72,12 @@ def reached(state: State, now: float) -> LimitReached | None:
     return None
 
 
-def landed(state: State, limit: LimitReached, tools: Raw | None, told: Callable[[str], Raw]) -> LimitReached:
-    """The same limit, with what the model is ``told`` where it has worked and can be asked for its answer once more."""
-    working = tools is not None and not state.landing and not state.answering and state.turns > state.landed
-    why = _LANDS.get("dollars" if limit.limit.startswith("purse ") else limit.limit)
-    return replace(limit, wire=told(why)) if working and why else limit
+def may_land(state: State, limit: LimitReached, tools: Raw | None) -> bool:
+    """Whether the run was working with tools, and can be asked for its answer once more at this limit."""
+    working = tools is not None and not state.landing and not state.answering
+    return working and state.turns > state.landed and bool(why(limit))
+
+
+def why(limit: LimitReached) -> str:
+    """The words for the model on such a limit; "" where it is not asked once more."""
+    return _LANDS.get("dollars" if limit.limit.startswith("purse ") else limit.limit, "")

@@ -10,10 +10,11 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 from msgspec import Raw
+from msgspec.structs import replace
 
 from outrider import events as e
 from outrider.funds import Funds
-from outrider.limits import landed, reached, steered
+from outrider.limits import may_land, reached, steered, why
 from outrider.model import Ask, Composer, Grant
 from outrider.state import State
 from outrider.stop import Stop
@@ -111,7 +112,7 @@ async def ask(state: State, parts: Parts) -> None:
     """Make one request, unless a limit forbids it, and put on record what comes of it."""
     tools = None if state.landing else parts.toolbox.offered(state)
     if limit := reached(state, parts.now()):
-        await parts.record(landed(state, limit, tools, parts.output.last_words))
+        await stop_at(limit, state, parts, tools)
         return
     if told := steered(state):
         await parts.record(told)
@@ -125,11 +126,18 @@ async def ask(state: State, parts: Parts) -> None:
     await parts.funds.ask_for_bills(state, parts.record, times=1)
     grant = await parts.funds.grant(state, parts.output.asked(state, tools))
     if isinstance(grant, e.LimitReached):
-        await parts.record(landed(state, grant, tools, parts.output.last_words))
+        await stop_at(grant, state, parts, tools)
     elif parts.stop.reason:  # while it waited for money
         await parts.funds.heard(state)
     else:
         await send(state, parts, grant)
+
+
+async def stop_at(limit: e.LimitReached, state: State, parts: Parts, tools: Raw | None) -> None:
+    """Put on record that a limit is reached; where the run can still land, the model is told to give its answer."""
+    if may_land(state, limit, tools) and parts.funds.pays_last(state, parts.output.asked(state, tools)):
+        limit = replace(limit, wire=parts.output.last_words(why(limit)))
+    await parts.record(limit)
 
 
 async def send(state: State, parts: Parts, grant: Grant) -> None:

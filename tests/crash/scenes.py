@@ -139,7 +139,7 @@ SCENES = {
     "keyed": Scene(KEYED, "0.001"),
     "never": Scene(ONCE, "0.001"),
     "asked": Scene(ASKED, "0.001"),
-    "capped": Scene(KEYED, "0.50"),
+    "capped": Scene(KEYED, "0.50", Decimal("0.90")),  # what is left after one pays for no last answer
 }
 
 
