@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -9,6 +10,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
+from outrider.cache import cache_home
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.testing.fake import FakeOpenRouter
 from shell import Say, Shell, say_here
@@ -22,9 +24,20 @@ def closed_network(only_loopback: None) -> None:
     """No test of ours speaks to another machine."""
 
 
+@pytest.fixture(scope="session")
+def weights_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with this machine's weights and nothing else."""
+    own = tmp_path_factory.mktemp("cache")
+    for file in cache_home().glob("*.gguf"):
+        (own / file.name).symlink_to(file)
+    return own
+
+
 @pytest.fixture(autouse=True)
-def own_catalogue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What this machine knows of models decides nothing in a test."""
+def own_catalogue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, weights_only: Path) -> None:
+    """What this machine, or a test before, knows of models decides nothing in a test, nor in its processes."""
+    shutil.rmtree(weights_only / "catalogue", ignore_errors=True)
+    monkeypatch.setenv("OUTRIDER_CACHE", str(weights_only))
     monkeypatch.setattr("outrider.openrouter.lists.cache_home", lambda: tmp_path / "catalogue")
 
 

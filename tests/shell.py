@@ -97,6 +97,7 @@ class Shell:
             "OUTRIDER_HOME": str(self.home),
             "OUTRIDER_BASE_URL": server.base_url,
             "OPENROUTER_API_KEY": "key-for-tests",
+            "OUTRIDER_CACHE": os.environ["OUTRIDER_CACHE"],
         }
 
     def start(self, *args: str, **env: str) -> "subprocess.Popen[str]":

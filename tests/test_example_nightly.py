@@ -33,6 +33,7 @@ def place(tmp_path: Path) -> Path:
 def night(place: Path, server: FakeOpenRouter, **env: str) -> "subprocess.CompletedProcess[str]":
     known = {
         "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "OUTRIDER_CACHE": os.environ["OUTRIDER_CACHE"],
         "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("agent", "tools", "prompts")),
         "OUTRIDER_BASE_URL": server.base_url,
         "OPENROUTER_API_KEY": "sk-or-for-tests",
