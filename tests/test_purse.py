@@ -230,6 +230,20 @@ async def test_the_dollars_of_the_run_count_beside_the_purse(journal: SQLiteJour
     assert await spent(journal, "big") == purses.Spent("big", "", Decimal("0.002"), Decimal(0))
 
 
+@pytest.mark.parametrize(("after", "left"), [(4, ("0.12", "0")), (99, ("0.05", "0.1"))])
+async def test_what_was_put_aside_for_a_request_in_doubt_stays_so_until_its_bill_is_there(
+    journal: SQLiteJournal, no_waiting: None, after: int, left: tuple[str, str]
+) -> None:
+    with FakeOpenRouter(bills=True, bill_after=after) as server:
+        half_a_dollar(server, "0.1")
+        server.add(FakeReply(text="Half of it", drop_at=3, cost=0.07), FakeReply(text="Done.", cost=0.05))
+        limits = Limits(purse=Purse("doubt", 1))
+        settings = server.settings(bill_seconds=WATCHDOG if after == 4 else 1.0)
+        result = await Agent(settings=settings, limits=limits, journal=journal).run("go")
+    assert result.outcome == "finished"
+    assert await spent(journal, "doubt") == purses.Spent("doubt", "", *map(Decimal, left))
+
+
 async def test_a_resumed_run_draws_on_the_purse_on_record(journal: SQLiteJournal) -> None:
     limits = Limits(purse=Purse("on record", 5), turns=1)
     agent = Agent(ScriptedModel([Calls(("look", {})), "Half.", "Done."]), tools=[look], limits=limits, journal=journal)

@@ -112,9 +112,10 @@ class Funds:
             return None
         spent = charged(state) - self._before if sent else Decimal(0)
         drawn, self._drawn = self._drawn, 0
-        if sent and sent.number in state.owed:  # its bill was asked for, and may be there when the run ends
+        owed = sent is not None and sent.number in state.owed
+        if sent and owed:  # its bill was asked for, and may be there when the run ends
             self._asked[sent.number] = 1
-        if drawn and state.limits.purse:
+        if drawn and state.limits.purse and not owed:
             await self._journal.settle(state.limits.purse, state.run, drawn, spent)
         if sent is None or sent.reserved is None or spent <= sent.reserved:
             return None
