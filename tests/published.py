@@ -11,6 +11,7 @@ from msgspec.structs import FieldInfo, fields
 
 from outrider import events as e
 from outrider.cli.checks import Check
+from outrider.cli.costs import CostLine
 from outrider.cli.doctor import Diagnosis
 from outrider.cli.live import EventLine, Report
 from outrider.cli.models import ModelLine, ProviderLine
@@ -82,6 +83,11 @@ def runs_schema() -> bytes:
     return _schema(line, "outrider runs --json", ("RunLine", "Usage"))
 
 
+def costs_schema() -> bytes:
+    """The schema of a line of ``outrider runs --cost --json``."""
+    return _schema(_like(CostLine), "outrider runs --cost --json", ("CostLine",))
+
+
 def doctor_schema() -> bytes:
     """The schema of what ``outrider doctor --json`` writes."""
     return _schema(_like(Diagnosis, checks=list[_like(Check)]), "outrider doctor --json", ("Diagnosis",))
@@ -101,6 +107,7 @@ SCHEMAS: dict[str, Callable[[], bytes]] = {
     "report": report_schema,
     "events": events_schema,
     "runs": runs_schema,
+    "costs": costs_schema,
     "doctor": doctor_schema,
     "models": models_schema,
     "providers": providers_schema,

@@ -20,7 +20,7 @@ from outrider import Agent, Limits, Purse, SetupError, tool
 from outrider import events as e
 from outrider.errors import JournalError
 from outrider.events import Replied
-from outrider.journal import purses
+from outrider.journal import Spent, purses
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.messages import Usage
 from outrider.model import Ask, ModelEvent, Request, Tariff
@@ -58,7 +58,7 @@ class Dice(ScriptedModel):
                 yield event
 
 
-async def spent(journal: SQLiteJournal, name: str) -> purses.Spent:
+async def spent(journal: SQLiteJournal, name: str) -> Spent:
     [found] = [each for each in await journal.spent() if each.name == name]
     return found
 
@@ -78,7 +78,7 @@ async def test_a_thousand_runs_at_once_never_pass_their_purse(journal: SQLiteJou
     assert Decimal("2.9") < billed <= 3
     assert sum((result.cost or Decimal(0) for result in results), Decimal(0)) == billed
     if kept:
-        assert await spent(journal, purse.name) == purses.Spent(purse.name, "", billed, Decimal(0))
+        assert await spent(journal, purse.name) == Spent(purse.name, "", billed, Decimal(0))
 
 
 async def test_bills_above_what_was_put_aside_pass_the_cap_by_what_was_in_flight_and_that_is_named() -> None:
@@ -179,7 +179,7 @@ async def test_a_bill_counts_for_the_day_on_which_its_request_left(
     on(monkeypatch, "2026-11-23")
     await journal.settle(purse, "a", 1, Decimal("0.2"))
     await journal.settle(purse, "a", 1, Decimal("0.2"))
-    assert await journal.spent() == [purses.Spent("late", "2026-11-22", Decimal("0.2"), Decimal(0))]
+    assert await journal.spent() == [Spent("late", "2026-11-22", Decimal("0.2"), Decimal(0))]
 
 
 def test_today_is_that_of_greenwich(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ async def test_the_dollars_of_the_run_count_beside_the_purse(journal: SQLiteJour
     )
     assert (result.outcome, result.cost) == ("limit", Decimal("0.002"))
     assert result.detail.startswith("limit dollars reached")
-    assert await spent(journal, "big") == purses.Spent("big", "", Decimal("0.002"), Decimal(0))
+    assert await spent(journal, "big") == Spent("big", "", Decimal("0.002"), Decimal(0))
 
 
 @pytest.mark.parametrize(("after", "left"), [(4, ("0.12", "0")), (99, ("0.05", "0.1"))])
@@ -241,7 +241,7 @@ async def test_what_was_put_aside_for_a_request_in_doubt_stays_so_until_its_bill
         settings = server.settings(bill_seconds=WATCHDOG if after == 4 else 1.0)
         result = await Agent(settings=settings, limits=limits, journal=journal).run("go")
     assert result.outcome == "finished"
-    assert await spent(journal, "doubt") == purses.Spent("doubt", "", *map(Decimal, left))
+    assert await spent(journal, "doubt") == Spent("doubt", "", *map(Decimal, left))
 
 
 async def test_a_resumed_run_draws_on_the_purse_on_record(journal: SQLiteJournal) -> None:
@@ -347,7 +347,7 @@ async def test_money_put_aside_for_a_request_that_never_left_is_given_back(journ
     await journal.draw(purse, "abc", 1, Price(Decimal(1), Decimal(1)), waits=False)  # and then the power fails
     result = await agent.resume("abc")
     assert (result.outcome, result.cost) == ("finished", Decimal("0.001"))
-    assert await spent(journal, "tidy") == purses.Spent("tidy", "", Decimal("0.001"), Decimal(0))
+    assert await spent(journal, "tidy") == Spent("tidy", "", Decimal("0.001"), Decimal(0))
 
 
 async def test_a_journal_that_cannot_draw_ends_the_run_with_its_reason(

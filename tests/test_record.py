@@ -115,6 +115,11 @@ def test_reports_and_the_list_of_runs_fit_their_schemas(outrider: Shell) -> None
         assert (report["outcome"], report["exit_code"]) == (outcome, said.code)
     listed = fitting(outrider("runs", "--json"), "runs")
     assert [line["outcome"] for line in listed] == list(reversed(ENDS))
+    assert {line["by"] for line in fitting(outrider("runs", "--cost", "--json"), "costs")} == {
+        "day",
+        "model",
+        "provider",
+    }
 
 
 def test_what_the_doctor_says_fits_its_schema(outrider: Shell, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import outrider
 from crash.facts import ANY, LINE, Point
 from outrider.commands import AnyCommand, Command
 from outrider.events import Entry
-from outrider.journal import Journal, Log, Summary, Totals
+from outrider.journal import Cost, Journal, Log, Spent, Summary, Totals
 from outrider.purse import Price, Purse, Share
 
 Reach = Callable[[str], None]
@@ -130,6 +130,12 @@ class FusedJournal:
         self._reach("before settle")
         await self._journal.settle(purse, run, number, cost)
         self._reach("after settle")
+
+    async def costs(self, since: float = 0.0) -> list[Cost]:
+        return await self._journal.costs(since)
+
+    async def spent(self) -> list[Spent]:
+        return await self._journal.spent()
 
     async def undecided(self, purse: Purse, run: str) -> list[int]:
         return await self._journal.undecided(purse, run)

@@ -15,7 +15,7 @@ from outrider.cli.record import MANY, with_journal
 from outrider.cli.text import coloured, note, out, out_json
 from outrider.errors import JournalError
 from outrider.events import Outcome
-from outrider.journal import Journal, Summary
+from outrider.journal import Cost, Journal, Spent, Summary
 from outrider.observe.line import Tone, tone_of
 from outrider.observe.terminal import short
 from outrider.state import State
@@ -96,23 +96,22 @@ def _seconds(text: str) -> float:
 )
 @click.option("--outcome", type=click.Choice([*get_args(Outcome), *RESTING]), help="Only runs that ended so.")
 @click.option("--since", type=_seconds, metavar="AGE", help="Only runs begun in the last 90s, 5min, 3h or 2d.")
-@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one run a line.")
-def command(word: str, limit: int, outcome: str | None, since: float | None, as_json: bool) -> int:
+@click.option("--cost", "cost", is_flag=True, help="What all of them have cost, by day, model, provider and purse.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one run (or sum) a line.")
+def command(word: str, limit: int, outcome: str | None, since: float | None, cost: bool, as_json: bool) -> int:
     """List the newest runs in the journal of this folder (or of OUTRIDER_HOME).
 
     \b
       outrider runs                   the newest 20
       outrider runs nightly           only those with this in their agent's name, their task or their id
       outrider runs --outcome limit --since 2d
+      outrider runs --cost            what they have cost
     """
+    if cost:
+        return _costs(word, outcome, since, as_json)
 
     def wanted(summary: Summary) -> bool:
-        totals = summary.totals
-        return (
-            any(word.casefold() in text.casefold() for text in (totals.agent, totals.task, summary.run))
-            and outcome in (None, _outcome(summary))
-            and (since is None or time.time() - summary.created <= since)
-        )
+        return _is_like(summary, word, outcome) and (since is None or time.time() - summary.created <= since)
 
     async def read(journal: Journal) -> list[Listed]:
         every = not (word or outcome or since)
@@ -129,6 +128,30 @@ def command(word: str, limit: int, outcome: str | None, since: float | None, as_
         for row in _fitted(found) if coloured(sys.stdout) else _table(found):
             out(row)
     return 0
+
+
+def _costs(word: str, outcome: str | None, since: float | None, as_json: bool) -> int:
+    """Sum what the requests of these runs have cost."""
+    from outrider.cli.costs import sums, tell
+
+    async def read(journal: Journal) -> tuple[list[Cost], list[Spent]]:
+        costs = await journal.costs(time.time() - since if since is not None else 0.0)
+        if not (word or outcome):
+            return costs, await journal.spent()
+        runs = {each.run for each in await journal.runs(MANY) if _is_like(each, word, outcome)}
+        return [each for each in costs if each.run in runs], []
+
+    costs, spent = with_journal(read)
+    if not (costs or spent) and not as_json:
+        note("no request on record here is like that" if word or outcome or since else "no request is on record here")
+    tell(sums(costs, spent), as_json)
+    return 0
+
+
+def _is_like(summary: Summary, word: str, outcome: str | None) -> bool:
+    totals = summary.totals
+    texts = (totals.agent, totals.task, summary.run)
+    return any(word.casefold() in text.casefold() for text in texts) and outcome in (None, _outcome(summary))
 
 
 async def _listed(journal: Journal, summary: Summary) -> Listed:

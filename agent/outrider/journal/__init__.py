@@ -39,6 +39,33 @@ class Summary(Struct, frozen=True):
     totals: Totals
 
 
+class Cost(Struct, frozen=True):
+    """A request on record: who asked what, and what it came to. ``at`` is in Unix seconds.
+
+    ``billed`` are dollars, None where no bill has come: it may then have cost ``owed`` dollars, where that is known.
+    """
+
+    run: str
+    at: float
+    model: str
+    provider: str
+    tokens: int
+    billed: Decimal | None
+    owed: Decimal | None = None
+
+
+class Spent(Struct, frozen=True):
+    """What has gone from a purse on one ``day`` (UTC, "" for one that is not filled again), in dollars.
+
+    ``put_aside`` is for requests whose bill is not there.
+    """
+
+    name: str
+    day: str
+    billed: Decimal
+    put_aside: Decimal
+
+
 class Log(Protocol):
     """One run's record, held by its owner from ``create`` or ``claim`` until ``close``."""
 
@@ -126,6 +153,14 @@ class Journal(Protocol):
 
     async def undecided(self, purse: Purse, run: str) -> list[int]:
         """The requests of a run for which money of that purse is put aside."""
+        ...
+
+    async def costs(self, since: float = 0.0) -> list[Cost]:
+        """Every request since then (Unix seconds) that has cost or may have cost something."""
+        ...
+
+    async def spent(self) -> list[Spent]:
+        """What has gone from each purse, by day."""
         ...
 
     async def close(self) -> None:

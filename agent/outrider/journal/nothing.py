@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from outrider.commands import AnyCommand, Command
 from outrider.errors import JournalError, RunNotFound
 from outrider.events import Entry
-from outrider.journal import Summary, Totals
+from outrider.journal import Cost, Spent, Summary, Totals
 from outrider.purse import Price, Purse, Share
 
 if TYPE_CHECKING:
@@ -83,6 +83,14 @@ class NoJournal:
     async def undecided(self, purse: Purse, run: str) -> list[int]:
         """Runs that leave no trace are never taken up again."""
         return []
+
+    async def costs(self, since: float = 0.0) -> list[Cost]:
+        """Nothing is on record."""
+        return []
+
+    async def spent(self) -> list[Spent]:
+        """What has gone from each purse in this process."""
+        return _purses().spent()
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from typing import NamedTuple
 
+from outrider.journal import Spent
 from outrider.purse import Price, Purse, Share, share
 
 _TABLES = """
@@ -24,18 +24,6 @@ CREATE TABLE IF NOT EXISTS draw(
 
 Living = Callable[[sqlite3.Connection], AbstractSet[str]]
 """Gives the runs that a living process owns."""
-
-
-class Spent(NamedTuple):
-    """What has gone from a purse on one ``day`` (UTC, "" for one that is not filled again), in dollars.
-
-    ``put_aside`` is for requests whose bill is not there.
-    """
-
-    name: str
-    day: str
-    billed: Decimal
-    put_aside: Decimal
 
 
 def today(purse: Purse) -> str:
@@ -141,3 +129,8 @@ class InMemory:
         """A request has its bill."""
         with self._lock:
             settle(self._connection, purse, run, number, cost)
+
+    def spent(self) -> list[Spent]:
+        """All purses, by day."""
+        with self._lock:
+            return spent(self._connection)

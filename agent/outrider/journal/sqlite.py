@@ -15,7 +15,7 @@ import msgspec
 from outrider.commands import AnyCommand, Command, Unreadable, decode
 from outrider.errors import Fenced, JournalError, RunNotFound
 from outrider.events import Entry
-from outrider.journal import Summary, Totals, purses, tables
+from outrider.journal import Cost, Spent, Summary, Totals, costs, purses, tables
 from outrider.journal.database import FILE, Database, default_home, explain, no_journal
 from outrider.journal.tables import Record, Row
 from outrider.journal.writer import Writer
@@ -146,9 +146,19 @@ class SQLiteJournal:
         """The requests of a run for which money of that purse is put aside."""
         return await self._ask(lambda connection: purses.undecided(connection, purse, run))
 
-    async def spent(self) -> list[purses.Spent]:
+    async def costs(self, since: float = 0.0) -> list[Cost]:
+        """Every request since then (Unix seconds) that has cost or may have cost something."""
+        try:
+            return await self._ask(lambda connection: costs.costs(connection, since))
+        except RunNotFound:  # no journal yet
+            return []
+
+    async def spent(self) -> list[Spent]:
         """What has gone from each purse, by day."""
-        return await self._ask(purses.spent)
+        try:
+            return await self._ask(purses.spent)
+        except RunNotFound:  # no journal yet
+            return []
 
     async def close(self) -> None:
         """Flush and give up the runs still open, which ends the thread. The journal may be used again."""
