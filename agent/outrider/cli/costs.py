@@ -89,9 +89,9 @@ def tell(lines: Sequence[CostLine], as_json: bool) -> None:
 
 def _table(by: By, lines: Sequence[CostLine]) -> Iterator[str]:
     columns = [Column("day (UTC)" if by == "day" else by, [clean(line.name) for line in lines])]
-    if by == "purse":
+    if by == "purse" and any(line.day for line in lines):
         columns.append(Column("day (UTC)", [line.day or "" for line in lines]))
-    else:
+    if by != "purse":
         columns.append(Column("requests", [str(line.requests) for line in lines], right=True))
         columns.append(Column("tokens", [f"{line.tokens:,}" for line in lines], right=True))
     columns.append(Column("billed", [dollars(line.cost) for line in lines], right=True))
