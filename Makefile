@@ -26,8 +26,8 @@ run: .venv/run  ## do the first example (on OpenRouter with OPENROUTER_API_KEY, 
 weights: .venv/run  ## fetch the local model (about 100 MB, once)
 	@$(BIN)/outrider local pull
 
-test: .venv/dev  ## run the tests; ARGS="tests/test_x.py -k word" runs some
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/dev  ## run the tests on all cores; ARGS="tests/test_x.py -k word" runs some
+	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist loadfile)
 
 crash: .venv/dev  ## kill runs at every point of the crash matrix and resume them (about 3 minutes)
 	@OUTRIDER_CRASH=all $(BIN)/python -m pytest tests/test_crash.py

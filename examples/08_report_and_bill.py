@@ -37,10 +37,10 @@ def adds_up(report: Report) -> None:
 
 
 def tell(result: Result[Report]) -> None:
-    receipt = result.receipt
-    print(result.output if result.outcome == "finished" else f"{result.detail}\n  so far: {result.partial}")
-    print(f"  {receipt.requests} requests, ${result.cost}; asked for the answer {receipt.tries} time(s),")
-    print(f"  last by {receipt.rung or 'nothing but words'}; {receipt.rejections} rejected, {receipt.repairs} repaired")
+    receipt, partial = result.receipt, f"\n  so far: {result.partial}" if result.detail else ""
+    print(f"{result.outcome}: {result.detail or result.output}{partial}")
+    print(f"  ${result.cost} for {receipt.requests} requests; {receipt.rejections} rejected;", end=" ")
+    print(f"the last answer was asked for by {receipt.rung or 'no form: it came of the work'}")
 
 
 def answer(total: int) -> FakeReply:

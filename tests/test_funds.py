@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from agent_kit import recorded
 from catalogue_kit import endpoint, put
-from outrider import Agent, Limits, SetupError, tool
+from outrider import Agent, Limits, Purse, SetupError, tool
 from outrider import events as e
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.limits import charged
@@ -328,6 +328,15 @@ async def test_a_run_killed_while_it_lands_goes_on_landing(journal: SQLiteJourna
         result = await again.resume(whole[0].run)
         assert (result.outcome, result.partial) == ("limit", "Half of it.")
         await home.close()
+
+
+@pytest.mark.parametrize("bill", ["1e999999", "1e-999999", "-1", '"nan"', "true"])
+async def test_an_absurd_bill_counts_as_none(server: FakeOpenRouter, journal: SQLiteJournal, bill: str) -> None:
+    body = '{"id":"gen-1","choices":[{"message":{"content":"Hi."},"finish_reason":"stop"}],"usage":{"cost":BILL}}'
+    server.add(FakeReply(body=body.replace("BILL", bill).encode(), stream=False))
+    limits = Limits(dollars=1, purse=Purse("absurd", 1))
+    result = await agent(server, journal, tools=[], limits=limits).run("go")
+    assert (result.outcome, result.cost, result.receipt.unpriced) == ("finished", None, 1)
 
 
 def test_money_is_decimal_throughout() -> None:

@@ -244,6 +244,14 @@ async def test_what_was_put_aside_for_a_request_in_doubt_stays_so_until_its_bill
     assert await spent(journal, "doubt") == Spent("doubt", "", *map(Decimal, left))
 
 
+async def test_where_no_price_is_known_nothing_is_learned_of_prices(journal: SQLiteJournal) -> None:
+    purse, least = Purse("learns", 5), Decimal("0.000001")
+    await journal.draw(purse, "a", 1, Price(least, least, billed=True), waits=False)
+    await journal.settle(purse, "a", 1, Decimal("0.01"))
+    share = await journal.draw(purse, "b", 1, Price(Decimal("0.02"), Decimal("0.01")), waits=False)
+    assert (share.put_aside, share.factor) == (Decimal("0.02"), Decimal(1))
+
+
 async def test_a_resumed_run_draws_on_the_purse_on_record(journal: SQLiteJournal) -> None:
     limits = Limits(purse=Purse("on record", 5), turns=1)
     agent = Agent(ScriptedModel([Calls(("look", {})), "Half.", "Done."]), tools=[look], limits=limits, journal=journal)

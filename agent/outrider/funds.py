@@ -131,9 +131,9 @@ class Funds:
             self._asked[number] = times
             assert bill
             if (cost := await bill(owed.generation)) is not None:
-                await record(CostSettled(number, cost))
-                if state.limits.purse:
+                if state.limits.purse:  # first, since it may be done twice
                     await self._journal.settle(state.limits.purse, state.run, number, cost)
+                await record(CostSettled(number, cost))
 
     # -------------------------------------------------------------------------------------------- inside
 

@@ -19,7 +19,10 @@ CREATE TABLE IF NOT EXISTS draw(
     factor TEXT NOT NULL, PRIMARY KEY(name, run, number)
 ) WITHOUT ROWID
 """
-"""``spent`` is what was billed, ``draw`` what is put aside for requests without a bill. Dollars, exact."""
+"""``spent`` is what was billed, ``draw`` what is put aside for requests without a bill. Dollars, exact.
+
+``factor`` is the one by which it was reckoned; 0 where nobody knew a price, so that nothing is learned from the bill.
+"""
 
 
 Living = Callable[[sqlite3.Connection], AbstractSet[str]]
@@ -50,7 +53,7 @@ def draw(
     if got.put_aside is not None:
         connection.execute(
             "INSERT OR REPLACE INTO draw VALUES(?, ?, ?, ?, ?, ?)",
-            (purse.name, run, number, day, str(got.put_aside), str(got.factor)),
+            (purse.name, run, number, day, str(got.put_aside), "0" if price.billed else str(got.factor)),
         )
     return got
 

@@ -7,6 +7,9 @@ import msgspec
 
 from outrider.messages import Usage
 
+_ABSURD, _DIGITS = 10**9, 30
+"""Dollars that no bill comes to, and more places than sums keep."""
+
 exact: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 """Decodes JSON with numbers as they were written: dollars are exact."""
 
@@ -54,4 +57,4 @@ def dollars(value: Any) -> Decimal | None:
         amount = Decimal(value)
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() and amount >= 0 else None
+    return amount if amount.is_finite() and 0 <= amount < _ABSURD and amount.adjusted() > -_DIGITS else None
