@@ -95,8 +95,13 @@ def _seconds(text: str) -> float:
     "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, newest first."
 )
 @click.option("--outcome", type=click.Choice([*get_args(Outcome), *RESTING]), help="Only runs that ended so.")
-@click.option("--since", type=_seconds, metavar="AGE", help="Only runs begun in the last 90s, 5min, 3h or 2d.")
-@click.option("--cost", "cost", is_flag=True, help="What all of them have cost, by day, model, provider and purse.")
+@click.option(
+    "--since",
+    type=_seconds,
+    metavar="AGE",
+    help="Only runs begun (with --cost: requests) in the last 90s, 5min, 3h or 2d.",
+)
+@click.option("--cost", "cost", is_flag=True, help="What all requests have cost, by day and more (no -n).")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one run (or sum) a line.")
 def command(word: str, limit: int, outcome: str | None, since: float | None, cost: bool, as_json: bool) -> int:
     """List the newest runs in the journal of this folder (or of OUTRIDER_HOME).
@@ -136,8 +141,8 @@ def _costs(word: str, outcome: str | None, since: float | None, as_json: bool) -
 
     async def read(journal: Journal) -> tuple[list[Cost], list[Spent]]:
         costs = await journal.costs(time.time() - since if since is not None else 0.0)
-        if not (word or outcome):
-            return costs, await journal.spent()
+        if not (word or outcome):  # what went from a purse is known by its days only
+            return costs, await journal.spent() if since is None else []
         runs = {each.run for each in await journal.runs(MANY) if _is_like(each, word, outcome)}
         return [each for each in costs if each.run in runs], []
 

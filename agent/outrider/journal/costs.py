@@ -39,6 +39,7 @@ _FIELDS = (
     "reserved", "estimate", "cost",
 )  # fmt: skip
 _COLUMNS = ", ".join(f"json_extract(CAST(event.body AS TEXT), '$.{field}')" for field in _FIELDS)
+# Events are written with their kind first: so only those that tell of money are parsed.
 _BEGIN = "substr(event.body, 1, {size}) = CAST('{begin}' AS BLOB)"
 _OF_MONEY = " OR ".join(
     _BEGIN.format(size=len(begin), begin=begin) for begin in (f'{{"kind":"{kind}"' for kind in _KINDS)
