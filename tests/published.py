@@ -13,9 +13,10 @@ from outrider import events as e
 from outrider.cli.checks import Check
 from outrider.cli.costs import CostLine
 from outrider.cli.doctor import Diagnosis
-from outrider.cli.live import EventLine, Report
+from outrider.cli.live import Report
 from outrider.cli.models import ModelLine, ProviderLine
 from outrider.cli.runs import RunLine
+from outrider.journal.lines import EventLine
 from outrider.messages import Limits, Usage
 from outrider.purse import Purse
 

@@ -12,8 +12,8 @@ from msgspec import Raw
 from outrider import Agent, Result, SetupError, tool
 from outrider import commands as c
 from outrider import events as e
-from outrider.agent import answer_to
 from outrider.errors import RunNotFound
+from outrider.inbox import answer_to
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.messages import ToolMessage
 from outrider.testing.scripted import Calls, ScriptedModel

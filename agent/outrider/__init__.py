@@ -20,7 +20,10 @@ A map of the house, low to high:
     telling, card           a run in a few words, and as a block of HTML
     run, result, agent      a live run, how it ended, and what you make once and share
     given, opening, preview what is checked before a run, how it opens, and what that may cost
+    answering, once         what a person may say to a run; one run of a name, however often it is begun
+    starting, replay        how runs begin and go on; a recorded run done again
     masking, stop, threads  secrets, the stop flag, threads for sync tools
+    differ                  where two JSON values differ first
     cache, times            the folder for what is fetched once; times for people
     journal/                where runs are kept
     cli/, observe/, testing/  for the terminal, for readers of events, for your own tests

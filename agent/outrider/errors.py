@@ -4,6 +4,7 @@
     ├── SetupError             a mistake found before a run starts: a tool, a type, a setting, a missing key
     ├── JournalError           the record cannot be read or written
     │   ├── RunNotFound        no run of that name in this journal
+    │   ├── RunTaken           a run of that name is there already
     │   ├── RunBusy            a live process owns the run
     │   └── Fenced             another process has taken the run over; this one must stop
     └── NoOutput               ``result.output`` was asked of a run that has none, one class per outcome
@@ -61,6 +62,10 @@ class JournalError(OutriderError):
 
 class RunNotFound(JournalError):
     """The journal holds no run of that name."""
+
+
+class RunTaken(JournalError):
+    """The journal holds a run of that name already, and a new one was to be begun."""
 
 
 class RunBusy(JournalError):

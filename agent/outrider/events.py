@@ -34,7 +34,8 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     """A run began. ``messages`` are the first wire messages; ``tools`` maps names to a digest of each schema.
 
     ``run`` is its name, ``agent`` that of the agent; ``output`` and ``policy`` name the answer's type and the policy.
-    ``checks`` names what an answer must pass. ``version`` is Outrider's, ``schema`` that of the events.
+    ``checks`` names what an answer must pass. ``version`` is Outrider's, ``schema`` that of the events. ``forked`` is
+    the run that this one goes on from, and the turn, as in 7f3k@2.
     """
 
     run: str
@@ -49,6 +50,7 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     version: str = ""
     schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # a plain default would be left out of the JSON
     checks: tuple[str, ...] = ()
+    forked: str = ""
 
     flush = True
 

@@ -74,6 +74,41 @@ def first_messages(system: str, task: Content, history: Result[Any] | None) -> t
     return (*first, *earlier, to_wire(UserMessage(task)))
 
 
+def at_turn(run: str, entries: Sequence[e.Entry], turn: int | None) -> State:
+    """The run as it was after that turn, before anything more was asked of the model; None is the last turn.
+
+    Raises SetupError where the run never came so far, or a call of that turn has no result.
+    """
+    state, whole = State(), State.fold(entries)
+    last = whole.turns if turn is None else turn
+    if not 0 <= last <= whole.turns:
+        raise SetupError(f"run {run} has no turn {turn}", f"It has had {whole.turns}; 0 is the task alone.")
+    for entry in entries:
+        if isinstance(entry.event, e.RequestSent) and state.turns >= last:
+            break
+        state.add(entry)
+    if waiting := state.owed_calls():
+        raise SetupError(
+            f"turn {last} of run {run} has calls without results: {', '.join(call.call.name for call in waiting)}",
+            "Resume the run first, or fork it at an earlier turn: a call in doubt is never done a second time.",
+        )
+    return state
+
+
+def forked_messages(system: str, state: State, more: str) -> tuple[Raw, ...]:
+    """Instructions, the conversation up to there, and what the user says ``more``.
+
+    Raises SetupError when the last word in it is the model's own.
+    """
+    messages = [*([to_wire(SystemMessage(printable(system)))] if system else []), *_conversation(state)]
+    if more:
+        messages.append(to_wire(UserMessage(printable(more))))
+    elif state.accepted is not None:
+        hint = "Say something more to it, or fork it at an earlier turn."
+        raise SetupError(f"turn {state.turns} of run {state.run} is its answer: there is nothing left to do", hint)
+    return tuple(messages)
+
+
 def told(state: State, more: str) -> tuple[e.MessageAdded, ...]:
     """What the model is told when a run goes on: what the user says ``more``, or that it may work on after a limit."""
     if more:
@@ -104,11 +139,11 @@ def _earlier(history: Result[Any]) -> list[Raw]:
             f"run {history.run} has calls without results: {', '.join(call.call.name for call in waiting)}",
             f"No model takes such a conversation. Resume it first: agent.resume({history.run!r})",
         )
-    messages: list[Raw] = []
-    for wire in history.state.messages:
-        if not isinstance(from_wire(wire), SystemMessage):
-            messages.append(without_reasoning(wire))
-    return messages
+    return _conversation(history.state)
+
+
+def _conversation(state: State) -> list[Raw]:
+    return [without_reasoning(wire) for wire in state.messages if not isinstance(from_wire(wire), SystemMessage)]
 
 
 def changed(state: State, now: e.RunStarted) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ import msgspec
 from outrider import events as e
 from outrider.errors import JournalError
 from outrider.inbox import heard
-from outrider.journal import Journal, Log, Totals
+from outrider.journal import Journal, Log
+from outrider.journal.lines import totals_of
 from outrider.journal.nothing import NoLog
 from outrider.masking import LiveMask, Masking
 from outrider.model import Composer, Model
@@ -189,7 +190,7 @@ class Run(Generic[Out]):
         self.state.add(entry)
         if isinstance(event, e.RequestSent | e.RequestFailed | e.Replied):
             self._coming.clear()
-        self._log.append(entry, body, self._totals() if isinstance(event, _LISTED) else None)
+        self._log.append(entry, body, totals_of(self.state) if isinstance(event, _LISTED) else None)
         if isinstance(event, e.RunStarted):  # nobody hears of a run that a crash could still undo
             await self._log.flush()
         self._tell_durable(entry)
@@ -210,19 +211,6 @@ class Run(Generic[Out]):
             except Exception as error:  # noqa: BLE001 - a reader's failure is not the run's
                 self._observers.remove(observer)
                 self._failed_readers.append(e.ReaderFailed(_name(observer), f"{type(error).__name__}: {error}"))
-
-    def _totals(self) -> Totals:
-        state = self.state
-        return Totals(
-            state.agent,
-            state.model,
-            state.task,
-            state.outcome or "",
-            state.turns,
-            state.tool_calls,
-            state.usage,
-            round(state.seconds, 3),
-        )
 
     async def _heard(self) -> AsyncIterator[e.Durable]:
         while self._failed_readers:
@@ -249,7 +237,7 @@ class Run(Generic[Out]):
             if timer:
                 timer.cancel()
             await self._close()
-        return Result(self.state, self._read, problem, not isinstance(self._log, NoLog), self._part)
+        return Result(self.state, self._read, problem, type(self._log) is not NoLog, self._part)
 
     def _deadline(self) -> asyncio.TimerHandle | None:
         if self.state.limits.seconds is None:

@@ -3,9 +3,11 @@
 stdout is the answer and nothing else, whatever a tool prints; progress and errors go to stderr. The exit code is that
 of the run's outcome (``outrider.errors.OUTCOMES``), 2 for wrong usage, 1 for an error of the program.
 
-    run, resume     flags.py what makes an agent, names.py tools and types by name, live.py a run watched
+    run, resume, fork, replay
+                    flags.py what makes an agent, names.py tools and types by name, live.py a run watched
                     ask.py a person asked at the terminal, shape.py a call's arguments as that person judges them
-    runs, show, approve, local
+    runs, show, approve, deny, local
+    export, import
     models          table.py a table for people
     tools           trial.py one call without a model
     doctor          checks.py what there is to check
@@ -21,6 +23,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 import click
@@ -33,7 +36,12 @@ VERBS = {
     "resume": "Go on with a recorded run.",
     "runs": "List recorded runs.",
     "show": "Read the record of a run.",
+    "replay": "Do a recorded run again, for free, and see where it would differ.",
+    "fork": "Begin a new run where another one stood.",
     "approve": "Answer what a run asks of a person.",
+    "deny": "Refuse a call that waits for consent.",
+    "export": "Write a run as a file: one event a line.",
+    "import": "Take in a run from such a file.",
     "tools": "List the tools that are installed, and try one.",
     "models": "List models and their providers, with prices.",
     "local": "The embedded model that needs no key.",
@@ -56,7 +64,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             hint = did_you_mean(cmd_name, VERBS) or f'To do a task: outrider run "{cmd_name} ..."'
             raise SetupError(f"there is no verb {cmd_name!r}", hint)
-        return import_module(f"outrider.cli.{cmd_name}").command
+        return import_module(f"outrider.cli.{cmd_name}{'_' if iskeyword(cmd_name) else ''}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, without loading them."""
@@ -116,7 +124,7 @@ def _main(args: Sequence[str]) -> int:
     said = _done(args)
     if isinstance(said, int):
         return said
-    return _report(*said) if "--json" in args and {"run", "resume"} & set(args[:2]) else said[2]
+    return _report(*said) if "--json" in args and {"run", "resume", "fork"} & set(args[:2]) else said[2]
 
 
 Said = tuple[str, str, int]

@@ -44,13 +44,28 @@ def command(run: str, call: str | None, **given: Any) -> int:
       outrider approve 7f3k 7f3k:1:0
       outrider approve 7f3k 1:0 --deny "too expensive"
     """
+    if call is not None:
+        return answer(run, call, **given)
+    if any(given.values()) or given["deny"] is not None:
+        raise click.UsageError("name the CALL to answer")
+    run, entries = read_run(run)
+    return _list(State.fold(entries), entries)
+
+
+def answer(
+    run: str,
+    call: str,
+    deny: str | None = None,
+    arguments: str | None = None,
+    expires: float | None = None,
+    again: bool = False,
+    result: str | None = None,
+) -> int:
+    """Leave a person's word on a call for the owner of its run. Raises SetupError when it comes to nothing."""
     run, entries = read_run(run)
     state = State.fold(entries)
-    if call is None:
-        if any(given.values()) or given["deny"] is not None:
-            raise click.UsageError("name the CALL to answer")
-        return _list(state, entries)
     waiting = _find(state, call)
+    given: dict[str, Any] = {"deny": deny, "arguments": arguments, "expires": expires, "again": again, "result": result}
     word = Masking().command(_word(state, waiting, **given))
     before = with_journal(lambda journal: leave(journal, state, word))
     instead = f", in the place of what {before.by} has said ({in_words(before)})" if before else ""

@@ -188,8 +188,13 @@ def _with_options(function: F, limits: Limits | None) -> F:
     return function
 
 
-def resume_command(run: str, flags: Flags, state: State | None = None, *more: str) -> str:
-    """The command that goes on with a run, its task file and the same flags; with more of a limit it has met."""
+def resume_command(
+    run: str, flags: Flags, state: State | None = None, *more: str, verb: Literal["resume", "fork", "replay"] = "resume"
+) -> str:
+    """The command that goes on with a run, its task file and the same flags; with more of a limit it has met.
+
+    Or one that does something else with it.
+    """
     words = [run]
     words += [_anywhere(flags.file.path)] if flags.file else []
     words += ["-m", _anywhere(flags.model, "local:")] if flags.model else []
@@ -197,8 +202,8 @@ def resume_command(run: str, flags: Flags, state: State | None = None, *more: st
     words += [word for name in flags.tool for word in ("-t", _anywhere(name, "="))]
     words += ["--output", _anywhere(flags.output, ends=".json")] if flags.output else []
     words += ["--approve", flags.approve] if flags.approve else []
-    words += _limits(state, flags) if state else []
-    return typed("resume", *words, *more)
+    words += _limits(state, flags) if state and verb == "resume" else []
+    return typed(verb, *words, *more)
 
 
 def _anywhere(name: str, behind: str = "", ends: str = "") -> str:

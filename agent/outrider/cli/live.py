@@ -20,6 +20,7 @@ from outrider.agent import Agent
 from outrider.cli.flags import Flags, resume_command
 from outrider.cli.text import coloured, flush, note, out, out_json, stdout, tell
 from outrider.errors import OutriderError
+from outrider.journal.lines import EventLine
 from outrider.messages import Usage
 from outrider.observe.line import Line, tone_of, toned
 from outrider.observe.screen import Screen
@@ -29,15 +30,6 @@ from outrider.result import Result
 from outrider.run import Run
 from outrider.state import State
 from outrider.telling import clean, climb_of
-
-
-class EventLine(Struct, frozen=True):
-    """What ``--events`` writes for each durable entry: ``at`` in Unix seconds, ``seq`` from 1."""
-
-    run: str
-    seq: int
-    at: float
-    event: Raw
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -329,6 +321,11 @@ def _report(result: Result[Any], resume: str | None) -> Report:
         climb=climb_of(state),
         repairs=state.repairs,
     )
+
+
+def report_of(result: Result[Any]) -> dict[str, Any]:
+    """What ``--json`` writes of a result, by name."""
+    return msgspec.structs.asdict(_report(result, None))
 
 
 def no_run(detail: str, hint: str, code: int) -> Report:

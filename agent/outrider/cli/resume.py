@@ -1,6 +1,6 @@
 """outrider resume: go on with a recorded run."""
 
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -42,22 +42,23 @@ def command(run: str, file: str | None, say: str, force: bool, **given: Any) -> 
     if state.outcome == "finished" and not say:
         return conclude(Result(state, accepted), flags)
     if not force:
-        _refuse_less(state, flags)
+        refuse_less(state, flags)
     limits = flags.limits(state.limits)
     # the run keeps its instructions; given back, they do not count as changed
     watch = Watch(flags, state)
     model = flags.model_or(state.model)
-    agent = flags.agent(model, state.agent, _instructions(state), limits, [watch])
+    agent = flags.agent(model, state.agent, instructions_of(state), limits, [watch])
     note_beyond(model, len(agent.tools), flags)
     return conclude(drive(agent, lambda: agent.stream_resume(run, limits=limits, say=say), watch), flags)
 
 
-def _instructions(state: State) -> str:
+def instructions_of(state: State) -> str:
+    """What the model was told first in this run, or an empty text."""
     first = from_wire(state.messages[0]) if state.messages else None
     return first.content if isinstance(first, SystemMessage) else ""
 
 
-def _refuse_less(state: State, flags: Flags) -> None:
+def refuse_less(state: State, flags: Flags, verb: Literal["resume", "fork", "replay"] = "resume") -> None:
     """Raise SetupError when the record has tools, an output type or a policy that the flags do not account for."""
     have = {tool.name for tool in flags.tools()}
     tools = [name for name in state.tools if name not in have]
@@ -73,7 +74,7 @@ def _refuse_less(state: State, flags: Flags) -> None:
     if missing:
         raise SetupError(
             f"run {state.run} was made with {', '.join(missing)}",
-            f"Give them again: {resume_command(state.run, flags, state, *more)}\n"
+            f"Give them again: {resume_command(state.run, flags, state, *more, verb=verb)}\n"
             "  or its task file, if it was run from one; --force goes on without.",
         )
 

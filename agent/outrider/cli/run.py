@@ -25,6 +25,7 @@ from outrider.telling import dollars
 @click.option("--file", "attached", multiple=True, metavar="FILE", help="A file to read, such as a PDF; likewise.")
 @click.option("--instructions", default="", metavar="TEXT", help="What the model is told first.")
 @click.option("--name", default="", help="The agent's name, in the record (agent).")
+@click.option("--id", default="", metavar="ID", help="The run's name: begun again, it gives the result it had.")
 @click.option("--dry-run", is_flag=True, help="Print the exact request; send and record nothing.")
 @agent_flags
 @stdout_for_answers()
@@ -36,6 +37,7 @@ def command(
     attached: tuple[str, ...],
     instructions: str,
     name: str,
+    id: str,
     dry_run: bool,
     **given: Any,
 ) -> int:
@@ -47,6 +49,7 @@ def command(
       outrider run --prompt ask.md --var day=Monday
       outrider run "What is on it?" --image photo.jpg
       outrider run nightly.toml
+      outrider run nightly.toml --id nightly-$(date +%F)
     """
     file = task_file(task) if task and is_task_file(task) else None
     flags = Flags(file=file, **given)
@@ -60,7 +63,7 @@ def command(
     if dry_run:
         return _preview(agent, whole, flags)
     note_beyond(model, len(agent.tools), flags)
-    return conclude(drive(agent, lambda: agent.stream(whole), watch), flags)
+    return conclude(drive(agent, lambda: agent.stream(whole, id=id), watch), flags)
 
 
 def _preview(agent: Agent[None, Any], task: Task, flags: Flags) -> int:

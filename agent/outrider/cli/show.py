@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Raw
 
 from outrider import events as e
-from outrider.cli.live import EventLine
 from outrider.cli.record import read_run
 from outrider.cli.text import fitted, note, out, out_json, to_people
 from outrider.errors import SetupError
+from outrider.journal.lines import EventLine
 from outrider.model import join_body
 from outrider.observe.story import story
 from outrider.state import State

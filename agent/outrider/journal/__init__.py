@@ -109,7 +109,7 @@ class Journal(Protocol):
     async def create(self, run: str) -> Log:
         """Begin a new run and own it; others see it from its first flush on.
 
-        Raises JournalError when the id is taken; of two that take it at once, the later does at its flush.
+        Raises RunTaken when the id is taken; of two that take it at once, the later does at its flush.
         """
         ...
 

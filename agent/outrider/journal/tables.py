@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from outrider.errors import Fenced, JournalError, RunBusy, RunNotFound, did_you_mean
+from outrider.errors import Fenced, JournalError, RunBusy, RunNotFound, RunTaken, did_you_mean
 from outrider.events import Entry, decode
 from outrider.journal import Summary, Totals
 from outrider.journal.owner import Owner, is_void, owners, this_process
@@ -247,8 +247,8 @@ def _not_found(connection: sqlite3.Connection, run: str) -> RunNotFound:
     return RunNotFound(f"no run {run} in this journal", hint)
 
 
-def _taken(run: str) -> JournalError:
-    return JournalError(f"run {run} is already in this journal", "Resume it, or start a run under another id.")
+def _taken(run: str) -> RunTaken:
+    return RunTaken(f"run {run} is already in this journal", "Resume it, or start a run under another id.")
 
 
 def busy(run: str, owner: Owner) -> RunBusy:

@@ -4,6 +4,7 @@ ScriptedModel, Calls        replies by turn, no server: ``Agent(ScriptedModel(["
 FakeOpenRouter, FakeReply   a real server on loopback that answers, fails and counts
 faults                      what goes wrong on the way, each as a FakeReply: ``faults.error_mid_stream()``
 Recorder                    a real model's replies, asked for once and kept in a file
+record, replay              a whole run kept in a file, and done again from it
 only_loopback               a context manager; with pytest, the fixture of the same name
 openrouter, no_waiting      fixtures of pytest: a FakeOpenRouter that runs and has nothing to say yet; retries at once
 
@@ -14,6 +15,11 @@ A test of what your agent makes of replies:
         result = Agent(model, tools=[add], journal=None).run_sync("2 and 3?")
         assert result.output == "It is 5."
         assert model.bodies[1]["messages"][-1]["content"] == "5"
+
+A real run as a test, kept once with `outrider export last > tests/runs/sum.jsonl`:
+
+    def test_the_sum() -> None:
+        assert replay(agent, "tests/runs/sum.jsonl").output == "It is 5."
 
 A test over HTTP, with the client that speaks to OpenRouter:
 
@@ -28,6 +34,7 @@ from outrider.testing import faults
 from outrider.testing.fake import FakeOpenRouter, FakeReply, FakeRequest
 from outrider.testing.guard import NetworkBlocked, only_loopback
 from outrider.testing.recorder import Recorder
+from outrider.testing.replays import record, replay
 from outrider.testing.scripted import Calls, ScriptedModel
 
 __all__ = [
@@ -40,4 +47,6 @@ __all__ = [
     "ScriptedModel",
     "faults",
     "only_loopback",
+    "record",
+    "replay",
 ]

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from outrider.differ import first_difference
 from outrider.errors import SetupError
 from outrider.events import Live, Replied, RequestAccepted, RequestFailed, TextDelta
 from outrider.messages import text_of
@@ -118,7 +119,7 @@ class Recorder:
         left = [kept for n, kept in enumerate(self._exchanges) if n not in self._used]
         if not left:
             return f"all of its {len(self._exchanges)} have been replayed"
-        return f"the next one there differs at {_first(msgspec.json.decode(left[0].request), body)}"
+        return f"the next one there differs at {first_difference(msgspec.json.decode(left[0].request), body)}"
 
     def _write(self, exchange: _Exchange) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,22 +149,3 @@ def _at(event: _Kept, number: int) -> _Kept:
     if isinstance(event, RequestFailed):
         return replace(event, number=number, delay=0.0)
     return replace(event, number=number)
-
-
-def _first(was: Any, now: Any, path: str = "$") -> str:
-    """Where two JSON values differ first."""
-    match was, now:
-        case dict(), dict():
-            one, other = cast("dict[str, Any]", was), cast("dict[str, Any]", now)
-            names = (name for name in [*one, *other] if one.get(name) != other.get(name))
-            if (name := next(names, None)) is not None:
-                return _first(one.get(name), other.get(name), f"{path}.{name}")
-        case list(), list():
-            first, second = cast("list[Any]", was), cast("list[Any]", now)
-            for place in range(min(len(first), len(second))):
-                if first[place] != second[place]:
-                    return _first(first[place], second[place], f"{path}[{place}]")
-            return f"{path}, which had {len(first)} items and has {len(second)}"
-        case _:
-            pass
-    return f"{path}: it was {was!r:.80} and is {now!r:.80}"
