@@ -1,6 +1,7 @@
 """Task files and --prompt on the command line: what runs, what flags replace, how a run goes on, what is refused."""
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -150,7 +151,9 @@ def test_a_run_goes_on_with_its_task_file_and_with_limits_that_were_raised(outri
     assert again.resume[2:] == [nightly, "--max-turns", "10"]
     done = outrider(*again.resume, "--json")
     assert (done.code, done.json["output"]) == (0, {"city": "Paris", "celsius": 21.5})
-    assert "changed" not in again.err + done.err
+    told = re.findall(r"changed: (.*)", again.err + done.err)
+    assert told[0] == "the limit of turns was 1 and is 4"
+    assert len(told) == 2  # nothing but the limits
 
 
 def test_a_limit_that_the_file_would_take_back_is_among_the_flags_to_go_on(outrider: Shell) -> None:

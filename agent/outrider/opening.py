@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -146,8 +147,8 @@ def _conversation(state: State) -> list[Raw]:
     return [without_reasoning(wire) for wire in state.messages if not isinstance(from_wire(wire), SystemMessage)]
 
 
-def changed(state: State, now: e.RunStarted) -> tuple[str, ...]:
-    """What differs between the recorded run and one that would start now, in plain words."""
+def changed(state: State, now: e.RunStarted, limits: Limits) -> tuple[str, ...]:
+    """What differs between the recorded run and one that would start now, under these limits, in plain words."""
     words = [f"tool {name} is missing" for name in state.tools if name not in now.tools]
     words += [f"tool {name} is new" for name in now.tools if name not in state.tools]
     words += [f"tool {n} has changed" for n, digest in now.tools.items() if state.tools.get(n, digest) != digest]
@@ -160,9 +161,16 @@ def changed(state: State, now: e.RunStarted) -> tuple[str, ...]:
     ):
         if was != is_now:
             words.append(f"the {what} was {was} and is {is_now}")
+    for name in Limits.__struct_fields__:
+        if (old := getattr(state.limits, name)) != (new := getattr(limits, name)):
+            words.append(f"the limit of {name} was {_limit(old)} and is {_limit(new)}")
     if _instructions(state.messages) != _instructions(now.messages):
         words.append("the instructions have changed; the run keeps its own")
     return tuple(words)
+
+
+def _limit(value: object) -> str:
+    return "none" if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _instructions(messages: "list[Raw] | tuple[Raw, ...]") -> str:

@@ -155,7 +155,8 @@ class Starting(Answering, Generic[Deps, Out]):
         if state.outcome != "finished" or say or mail:
             opening = first_messages(self._system(deps), "", None)
             now, _ = self._masking.event(self._started(state.run, state.task, opening))
-            events.append(e.RunResumed("api", limits or state.limits, changed(state, now), own_version(), now.model))
+            limits = limits or state.limits
+            events.append(e.RunResumed("api", limits, changed(state, now, limits), own_version(), now.model))
         return [*events, *told(state, say)]
 
     async def _go(self, state: State, log: Log, events: Sequence[e.Durable], deps: Deps | None, live: bool) -> Run[Out]:
