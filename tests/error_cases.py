@@ -170,7 +170,7 @@ CASES: dict[str, list[Case]] = {
             title="A newer Outrider has written it",
             typed="outrider runs",
             code=1,
-            first=f"{RUN} --quiet; {sql('PRAGMA user_version = 2')}",
+            first=f"{RUN} --quiet; {sql('PRAGMA user_version = 3')}",
             replies=["Hello."],
         ),
         Case(

@@ -1,5 +1,6 @@
 """What docs/ says of the record and the reports is what the code does; OUTRIDER_WRITE=1 writes it anew."""
 
+import asyncio
 import json
 import os
 import re
@@ -11,10 +12,15 @@ from typing import Any, cast, get_args
 import jsonschema
 import pytest
 from hypothesis import given
+from msgspec import Raw
 
 from catalogue_kit import ENDPOINTS, MODELS, put
+from journal_kit import sql
 from outrider import events as e
 from outrider.journal import database
+from outrider.journal.migrations import SCHEMA
+from outrider.journal.sqlite import SQLiteJournal
+from outrider.journal.tables import LARGE
 from outrider.testing.fake import FakeReply
 from published import SCHEMAS, Json, events_page
 from random_events import events
@@ -172,21 +178,54 @@ def test_events_of_version_1_are_read_and_written_as_they_were() -> None:
     assert len({json.loads(line)["kind"] for line in lines}) == len(lines) == 22
 
 
-def test_a_journal_of_version_1_is_listed_read_and_gone_on_with(outrider: Shell) -> None:
-    outrider.home.mkdir()
-    journal = sqlite3.connect(outrider.home / database.FILE)
-    journal.executescript((RECORD / "journal-1.sql").read_text(encoding="utf-8"))
-    journal.close()
+@pytest.mark.parametrize("version", range(1, SCHEMA + 1))
+def test_a_journal_of_each_version_is_listed_read_and_gone_on_with(version: int, outrider: Shell) -> None:
+    written(outrider.home, version)
     (line,) = fitting(outrider("runs", "--json"), "runs")
     assert (line["outcome"], line["turns"]) == ("paused", 2)
+    assert {line["cost"] for line in outrider("runs", "--cost", "--json").lines} == {"0.0002"}
     assert "Paris: 21 degrees" in outrider("show", "last").out
     assert outrider("show", "last", "--request", "2").code == 0
     assert outrider("approve", "last", f"{line['run']}:2:0").code == 0
+    assert sql(outrider.home, "PRAGMA user_version") == [(version,)], "reading and answering leave it to older ones"
     outrider.server.add("Paid.")
     resumed = outrider("resume", "last", "-t", "app:weather", "-t", "app:pay", "--approve", "writes")
     assert (resumed.code, resumed.out) == (0, "Paid.\n")
+    assert sql(outrider.home, "PRAGMA user_version") == [(SCHEMA,)]
     (request,) = outrider.server.requests
     assert [message["content"] for message in request.json["messages"] if message["role"] == "tool"] == [
         "Paris: 21 degrees",
         "paid 3",
     ]
+
+
+def written(home: Path, version: int) -> None:
+    """Make the journal that a release with this version of the tables has left."""
+    home.mkdir()
+    journal = sqlite3.connect(home / database.FILE)
+    journal.executescript((RECORD / f"journal-{version}.sql").read_text(encoding="utf-8"))
+    journal.close()
+
+
+@pytest.mark.anyio
+async def test_a_process_of_version_1_goes_on_beside_one_that_brings_the_tables_forward(tmp_path: Path) -> None:
+    written(tmp_path / "home", 1)
+    older = sqlite3.connect(tmp_path / "home" / database.FILE, isolation_level=None)
+    (columns,) = older.execute("SELECT count(*) FROM event").fetchone()
+    journals = [SQLiteJournal(tmp_path / "home") for _ in range(4)]
+    logs = await asyncio.gather(*(journal.create(f"new{place}") for place, journal in enumerate(journals)))
+    large = "x" * LARGE
+    for log in logs:
+        event = e.MessageAdded(Raw(json.dumps({"role": "user", "content": large})), "test")
+        log.append(e.Entry(1, 1000.0, event), e.encode(event))
+        await log.flush()
+    older.execute("INSERT INTO event SELECT run, 12, at, epoch, body FROM event WHERE seq = 3")
+    older.close()
+    assert [entry.seq for entry in await journals[0].read("h4kqmmaap5")] == [*range(1, columns + 2)]
+    (entry,) = await journals[0].read("new0")
+    assert isinstance(entry.event, e.MessageAdded)
+    assert json.loads(bytes(entry.event.wire))["content"] == large
+    apart = "SELECT CAST(event.body AS TEXT), count(*) FROM event JOIN body USING (run, seq) GROUP BY 1"
+    assert sql(tmp_path / "home", apart) == [('{"kind":"message_added"}', len(journals))]
+    for journal in journals:
+        await journal.close()

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import NamedTuple
 
-from outrider.journal import Cost
+from outrider.journal import Cost, tables
 
 _KINDS = ("request_sent", "replied", "request_failed", "cost_settled")
 
@@ -38,7 +38,7 @@ _FIELDS = (
     "kind", "number", "model", "provider", "usage.prompt_tokens", "usage.completion_tokens", "usage.cost", "billed",
     "reserved", "estimate", "cost",
 )  # fmt: skip
-_COLUMNS = ", ".join(f"json_extract(CAST(event.body AS TEXT), '$.{field}')" for field in _FIELDS)
+_COLUMNS = ", ".join(f"json_extract(CAST(whole AS TEXT), '$.{field}')" for field in _FIELDS)
 # Events are written with their kind first: so only those that tell of money are parsed.
 _BEGIN = "substr(event.body, 1, {size}) = CAST('{begin}' AS BLOB)"
 _OF_MONEY = " OR ".join(
@@ -48,9 +48,9 @@ _OF_MONEY = " OR ".join(
 
 def costs(connection: sqlite3.Connection, since: float) -> list[Cost]:
     """Every request since then (Unix seconds) that has cost or may have cost something, run by run."""
+    events = f"SELECT run, seq, at, {tables.whole_body(connection)} AS whole FROM event WHERE at >= ? AND ({_OF_MONEY})"
     rows = connection.execute(
-        f"SELECT run.id, run.model, event.at, {_COLUMNS} FROM event JOIN run ON run.number = event.run"
-        f" WHERE event.at >= ? AND ({_OF_MONEY}) ORDER BY event.run, event.seq",
+        f"SELECT run.id, run.model, at, {_COLUMNS} FROM ({events}) JOIN run ON run.number = run ORDER BY run, seq",
         (since,),
     )
     runs = groupby(map(_Row._make, rows), lambda row: row.run)

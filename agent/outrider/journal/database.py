@@ -1,4 +1,4 @@
-"""The journal's file: where it is, its tables, and one connection to it.
+"""The journal's file: where it is, and one connection to it.
 
 A connection must not cross a fork, or SQLite's locks are wrong in the child: all are closed before one, and
 opened again at their next use.
@@ -14,44 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from outrider.errors import JournalError, RunNotFound
+from outrider.journal import migrations
+from outrider.journal.migrations import SCHEMA
 
 FILE = "journal.db"
-SCHEMA = 1
 APPLICATION = 0x4F757452  # "OutR": tells our file from another program's database
 PATIENCE = 10.0
 """Seconds to wait for another process that is writing."""
-
-_TABLES = """
-CREATE TABLE owner(
-    id TEXT PRIMARY KEY, host TEXT NOT NULL, boot TEXT NOT NULL, space TEXT NOT NULL,
-    pid INTEGER NOT NULL, started INTEGER NOT NULL, beat INTEGER NOT NULL
-) WITHOUT ROWID;
-
-CREATE TABLE run(
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created REAL NOT NULL, updated REAL NOT NULL,
-    owner TEXT REFERENCES owner, epoch INTEGER NOT NULL,
-    agent TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', task TEXT NOT NULL DEFAULT '',
-    outcome TEXT NOT NULL DEFAULT '', turns INTEGER NOT NULL DEFAULT 0, tool_calls INTEGER NOT NULL DEFAULT 0,
-    prompt_tokens INTEGER NOT NULL DEFAULT 0, completion_tokens INTEGER NOT NULL DEFAULT 0,
-    reasoning_tokens INTEGER NOT NULL DEFAULT 0, cached_tokens INTEGER NOT NULL DEFAULT 0,
-    cost TEXT, seconds REAL NOT NULL DEFAULT 0
-);
-CREATE INDEX run_owner ON run(owner) WHERE owner IS NOT NULL;
-
-CREATE TABLE event(
-    run INTEGER NOT NULL REFERENCES run ON DELETE CASCADE, seq INTEGER NOT NULL,
-    at REAL NOT NULL, epoch INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY(run, seq)
-);
-
-CREATE TABLE inbox(
-    id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,
-    at REAL NOT NULL, body BLOB NOT NULL, taken INTEGER
-);
-CREATE INDEX inbox_run ON inbox(run);
-CREATE INDEX inbox_untaken ON inbox(run) WHERE taken IS NULL;
-"""
-# Runs go by number inside the file, and events lie in the order of their arrival: a commit shared by 200 runs
-# writes a seventh of the pages it would write with events sorted by the runs' random names.
 
 _UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
 
@@ -214,23 +183,23 @@ def _prepare(connection: sqlite3.Connection, file: Path, create: bool) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
     version = _version(connection, file)
-    if version == 0 and create:
-        _switch_to_wal(connection)
-        connection.execute("BEGIN IMMEDIATE")
-        if _version(connection, file) == 0:  # nobody was faster
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
-        connection.execute("COMMIT")
-    elif version == 0:
+    if version == 0 and not create:
         raise no_journal(file.parent)
+    if version == 0:
+        _switch_to_wal(connection)
+    if version < SCHEMA and create:
+        connection.execute("BEGIN IMMEDIATE")
+        version = _version(connection, file)  # somebody may have been faster
+        if version < SCHEMA:
+            migrations.bring_forward(connection, version)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("COMMIT")
 
 
 def _version(connection: sqlite3.Connection, file: Path) -> int:
     """The version of the tables, 0 when there are none yet."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = migrations.version(connection)
     if application == APPLICATION and version > SCHEMA:
         raise JournalError(
             f"the journal {file} was written by a newer Outrider (its version is {version}, ours {SCHEMA})",

@@ -7,23 +7,8 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
-from outrider.journal import Spent
+from outrider.journal import Spent, migrations
 from outrider.purse import Price, Purse, Share, share
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS purse(
-    name TEXT NOT NULL, day TEXT NOT NULL, spent TEXT NOT NULL, factor TEXT NOT NULL, PRIMARY KEY(name, day)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS draw(
-    name TEXT NOT NULL, run TEXT NOT NULL, number INTEGER NOT NULL, day TEXT NOT NULL, amount TEXT NOT NULL,
-    factor TEXT NOT NULL, PRIMARY KEY(name, run, number)
-) WITHOUT ROWID
-"""
-"""``spent`` is what was billed, ``draw`` what is put aside for requests without a bill. Dollars, exact.
-
-``factor`` is the one by which it was reckoned; 0 where nobody knew a price, so that nothing is learned from the bill.
-"""
-
 
 Living = Callable[[sqlite3.Connection], AbstractSet[str]]
 """Gives the runs that a living process owns."""
@@ -38,7 +23,6 @@ def draw(
     connection: sqlite3.Connection, purse: Purse, run: str, number: int, price: Price, waits: bool, living: Living
 ) -> Share:
     """Put money aside for a request, inside a writing transaction. Only ``living`` runs may give some back soon."""
-    _make(connection)
     day = today(purse)
     spent, factor = _of(connection, purse.name, day)
     rows = connection.execute(
@@ -60,7 +44,6 @@ def draw(
 
 def settle(connection: sqlite3.Connection, purse: Purse, run: str, number: int, cost: Decimal) -> None:
     """A request has its bill: what was put aside beyond it is there for others again. Doing so twice does nothing."""
-    _make(connection)
     row = connection.execute(
         "SELECT day, amount, factor FROM draw WHERE name = ? AND run = ? AND number = ?", (purse.name, run, number)
     ).fetchone()
@@ -103,13 +86,8 @@ def _of(connection: sqlite3.Connection, name: str, day: str) -> tuple[Decimal, D
 
 
 def _made(connection: sqlite3.Connection) -> bool:
+    """Version 1 made the tables with the first purse, and a file that is only read stays as it is."""
     return bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'draw'").fetchone())
-
-
-def _make(connection: sqlite3.Connection) -> None:
-    if not _made(connection):
-        for statement in _TABLES.split(";"):
-            connection.execute(statement)
 
 
 def _all(connection: sqlite3.Connection) -> set[str]:
@@ -122,6 +100,7 @@ class InMemory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        migrations.make(self._connection, migrations.PURSES)
 
     def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
         """Put money aside for a request."""

@@ -13,6 +13,9 @@ from outrider.journal import Summary, Totals
 from outrider.journal.owner import Owner, is_void, owners, this_process
 from outrider.messages import Usage
 
+LARGE = 32_768
+"""Bytes of an event from which on its body lies apart, so that reading all events for a few figures passes it over."""
+
 
 class Row(NamedTuple):
     """An appended entry. ``command`` is the inbox row it takes, or 0."""
@@ -75,7 +78,11 @@ def write(connection: sqlite3.Connection, record: Record, owner: str, release: b
         number = _write_head(connection, record, rows, owner)
         connection.executemany(
             "INSERT INTO event(run, seq, at, epoch, body) VALUES(?, ?, ?, ?, ?)",
-            [(number, row.seq, row.at, record.epoch, row.body) for row in rows],
+            [(number, row.seq, row.at, record.epoch, _kept(row.body)) for row in rows],
+        )
+        connection.executemany(
+            "INSERT INTO body(run, seq, body) VALUES(?, ?, ?)",
+            [(number, row.seq, row.body) for row in rows if len(row.body) >= LARGE],
         )
         connection.executemany(
             "UPDATE inbox SET taken = ? WHERE id = ? AND run = ?",
@@ -87,6 +94,11 @@ def write(connection: sqlite3.Connection, record: Record, owner: str, release: b
             (number, record.epoch, owner),
         )
     return number, len(rows)
+
+
+def _kept(body: bytes) -> bytes:
+    """What of a body stands in the event's own row: of a large one its kind, with which all are written first."""
+    return body if len(body) < LARGE else body[: body.index(b'"', len(b'{"kind":"')) + 1] + b"}"
 
 
 def _write_head(connection: sqlite3.Connection, record: Record, rows: list[Row], owner: str) -> int:
@@ -164,11 +176,23 @@ def pending(connection: sqlite3.Connection, run: str) -> list[tuple[int, bytes]]
 
 def entries(connection: sqlite3.Connection, run: str, after: int) -> list[Entry]:
     """The entries of a run with a number above ``after``."""
+    whole = whole_body(connection)
     rows = connection.execute(
-        "SELECT seq, at, body FROM event WHERE run = ? AND seq > ? ORDER BY seq",
+        f"SELECT seq, at, {whole} FROM event WHERE run = ? AND seq > ? ORDER BY seq",
         (_number(connection, run), after),
     )
     return [_entry(run, *row) for row in rows]
+
+
+def whole_body(connection: sqlite3.Connection) -> str:
+    """What stands in a SELECT from ``event`` for the whole body; begins a transaction.
+
+    In it the tables stay as they are: those of version 1, without bodies apart, may be brought forward at any time.
+    """
+    connection.execute("BEGIN")
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'body'").fetchone():
+        return "event.body"
+    return "coalesce((SELECT body.body FROM body WHERE body.run = event.run AND body.seq = event.seq), event.body)"
 
 
 def _entry(run: str, seq: int, at: float, body: bytes) -> Entry:
