@@ -171,16 +171,13 @@ async def test_a_message_joins_the_conversation_after_the_results(shop: Shop) ->
     assert said[2:4] == ["paid 1", "be quick"]
 
 
-async def test_a_cancel_stops_the_run_which_can_go_on(shop: Shop) -> None:
+async def test_a_cancel_of_a_run_that_rests_does_not_stop_it_when_somebody_goes_on_with_it(shop: Shop) -> None:
     result, answer = await shop.waiting()
     await shop.journal.tell(result.run, answer)
     await shop.journal.tell(result.run, c.Cancel("Ada"))
     result = await shop.agent.resume(result.run)
-    assert (result.outcome, result.state.paused, shop.paid) == ("paused", "stopped", [])
-    stops = [r.event for r in await shop.journal.read(result.run) if isinstance(r.event, e.StopAsked)]
-    assert [stop.by for stop in stops] == ["Ada"]
-    await shop.agent.resume(result.run)
-    assert shop.paid == [1], "the consent was on record before the stop"
+    assert shop.paid == [1]
+    assert await shop.refused(result.run) == ["the run rested already when it went on"]
 
 
 async def test_word_on_a_call_that_is_not_in_doubt_is_refused(shop: Shop) -> None:

@@ -49,6 +49,17 @@ class Answering:
         word = c.Settle(by, call, doubt_about(state, call), result)
         await leave(self.journal, state, self._masking.command(word))
 
+    async def cancel(self, run: str, *, by: str = "api") -> None:
+        """Ask a run to stop that is at work in some process: it does within a second or so, and can be resumed.
+
+        Raises RunNotFound, and SetupError when it rests already. A run whose process has died stops when it is resumed.
+        """
+        check_text("by", by)
+        state = State.fold(await self.journal.read(run))
+        if state.over:
+            raise SetupError(f"run {run} rests already: {state.outcome}", f"Go on with it: agent.resume({run!r})")
+        await self.journal.tell(run, self._masking.command(c.Cancel(by)))
+
     async def _answer(
         self, run: str, call: str, allowed: bool, edited: dict[str, Any] | None, reason: str, by: str
     ) -> None:

@@ -125,10 +125,10 @@ async def ask(state: State, parts: Parts) -> None:
         return
     await parts.funds.ask_for_bills(state, parts.record, times=1)
     grant = await parts.funds.grant(state, parts.output.asked(state, tools))
-    if isinstance(grant, e.LimitReached):
-        await stop_at(grant, state, parts, tools)
-    elif parts.stop.reason:  # while it waited for money
+    if parts.stop.reason:  # while it waited for money
         await parts.funds.heard(state)
+    elif isinstance(grant, e.LimitReached):
+        await stop_at(grant, state, parts, tools)
     else:
         await send(state, parts, grant)
 

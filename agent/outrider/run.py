@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 import msgspec
 
 from outrider import events as e
+from outrider.commands import Cancel
 from outrider.errors import JournalError
 from outrider.inbox import heard
 from outrider.journal import Journal, Log
@@ -117,6 +118,8 @@ class Run(Generic[Out]):
         self._coming = Coming()
         self._stop = Stop()
         self._closed = False
+        self._taken: set[int] = set()
+        self._hearing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[Result[Out]] | None = None
         composer = Composer(model, masking.raw)
         funds = Funds(composer, journal, self._stop)
@@ -129,6 +132,7 @@ class Run(Generic[Out]):
 
     def start(self) -> None:
         """Set the run going. It goes on whether anybody watches or not."""
+        self._log.on_mail(self._mail_came)
         self._task = asyncio.get_running_loop().create_task(self._drive(), name=f"outrider run {self.id}")
 
     def stop(self, reason: str = "stopped") -> None:
@@ -218,8 +222,28 @@ class Run(Generic[Out]):
         if self._log.mail:
             commands = await self._log.commands()
             for place, (number, command) in enumerate(commands):
-                later = [other for _, other in commands[place + 1 :]]
-                yield heard(self.state, number, command, time.time(), later)
+                if self._takes(number):
+                    later = [other for _, other in commands[place + 1 :]]
+                    yield heard(self.state, number, command, time.time(), later)
+
+    def _takes(self, number: int) -> bool:
+        """Whether this command is still to be heard; it is so once."""
+        new = number not in self._taken
+        self._taken.add(number)
+        return new
+
+    def _mail_came(self) -> None:
+        if not self._hearing or self._hearing.done():
+            self._hearing = asyncio.ensure_future(self._hear_stop())
+
+    async def _hear_stop(self) -> None:
+        """Of what others ask for, a stop alone is heard amid work: it decides nothing, and cannot wait."""
+        try:
+            for number, command in await self._log.commands():
+                if isinstance(command, Cancel) and self._takes(number):
+                    await self.record(heard(self.state, number, command, time.time()))
+        except JournalError:  # the run's own next flush says so
+            return
 
     async def _drive(self) -> Result[Out]:
         from outrider.loop import loop
@@ -254,6 +278,8 @@ class Run(Generic[Out]):
 
     async def _close(self) -> None:
         self._closed = True
+        if self._hearing:
+            await asyncio.wait([self._hearing])
         try:
             await self._log.close()
         except JournalError:

@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 
 from outrider import events as e
 from outrider.answering import Answering
+from outrider.commands import Cancel
 from outrider.errors import JournalError
 from outrider.funds import check_priced
 from outrider.given import check_able, check_limits, opened
@@ -138,6 +139,10 @@ class Starting(Answering, Generic[Deps, Out]):
         try:
             state = State.fold(log.entries)
             events = [] if waited and state.over else self._resuming(state, deps, limits, say, log.mail)
+            if events and log.mail:  # who asked for a stop before it went on meant the work that had stopped since
+                words = await log.commands()
+                stale = [number for number, word in words if isinstance(word, Cancel)]
+                events += [e.CommandRefused(number, "the run rested already when it went on") for number in stale]
         except BaseException:
             await log.close()
             raise

@@ -70,6 +70,9 @@ class FusedLog:
     def mail(self) -> bool:
         return self._log.mail
 
+    def on_mail(self, woken: Callable[[], None]) -> None:
+        self._log.on_mail(woken)
+
     def append(self, entry: Entry, body: bytes, totals: Totals | None = None) -> None:
         self._reach("before append")
         self._log.append(entry, body, totals)

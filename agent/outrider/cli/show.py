@@ -3,18 +3,24 @@
 import hashlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 import msgspec
 from msgspec import Raw
 
 from outrider import events as e
-from outrider.cli.record import read_run
-from outrider.cli.text import fitted, note, out, out_json, to_people
+from outrider.cli.live import accepted
+from outrider.cli.record import read_run, with_journal
+from outrider.cli.text import fitted, flush, note, out, out_json, to_people
 from outrider.errors import SetupError
+from outrider.journal import Journal
+from outrider.journal.follow import follow as read_along
 from outrider.journal.lines import EventLine
 from outrider.model import join_body
 from outrider.observe.story import story
+from outrider.observe.terminal import lines
+from outrider.result import Result
 from outrider.state import State
 
 
@@ -27,23 +33,59 @@ from outrider.state import State
     help="The exact body of request N, checked against its hash; then what came back.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The entries as JSON Lines.")
-def command(run: str, request: int | None, as_json: bool) -> int:
+@click.option("-f", "--follow", is_flag=True, help="Go on as more comes, until the run rests.")
+@click.option("--after", type=int, default=0, metavar="N", help="Only entries with a number above N.")
+def command(run: str, request: int | None, as_json: bool, follow: bool, after: int) -> int:
     """Read RUN (an id, the beginning of one, or last) as a story, or exactly.
 
     \b
       outrider show last
+      outrider show last --follow
+      outrider show 7f3k --json --follow --after 12
       outrider show 7f3k --request 2
       outrider show 7f3k --request 2 | head -n 1 > body.json
     """
     run, entries = read_run(run)
     if request is not None:
         return _show_request(run, entries, request)
-    if as_json:
-        for entry in entries:
-            out_json(EventLine(run, entry.seq, entry.at, Raw(e.encode(entry.event))))
+    if follow:
+        return _follow(run, entries, after, as_json)
+    if as_json or after:
+        for entry in entries[after:]:
+            _line(run, entry)
     else:
         for row in fitted(story(entries), sys.stdout):
             out(row)
+    return 0
+
+
+def _line(run: str, entry: e.Entry) -> None:
+    out_json(EventLine(run, entry.seq, entry.at, Raw(e.encode(entry.event))))
+
+
+def _follow(run: str, entries: Sequence[e.Entry], after: int, as_json: bool) -> int:
+    state = State()
+
+    def shown(entry: e.Entry) -> None:
+        if entry.seq > after and as_json:
+            _line(run, entry)
+        elif entry.seq > after:
+            for row in lines(entry, state):
+                out(row)
+        state.add(entry)
+        flush()
+
+    for entry in entries:
+        shown(entry)
+
+    async def rest(journal: Journal) -> None:
+        async for entry in read_along(journal, run, state.seq):
+            shown(entry)
+
+    with suppress(KeyboardInterrupt):
+        with_journal(rest)
+    if not as_json:
+        note(f"{state.outcome or 'nobody works on it now'}: {Result(state, accepted)}")
     return 0
 
 

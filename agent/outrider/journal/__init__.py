@@ -5,6 +5,7 @@ before the run goes on; *flushed* means on disk. Other processes see what is flu
 only through the inbox. Whoever claims a run raises its epoch; an append under an older epoch is refused.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Protocol
 
@@ -77,6 +78,10 @@ class Log(Protocol):
     @property
     def mail(self) -> bool:
         """Whether the inbox may hold commands; cheap, and at most a second behind."""
+        ...
+
+    def on_mail(self, woken: Callable[[], None]) -> None:
+        """Call this, on the running event loop, when commands have come in; at most a second behind."""
         ...
 
     def append(self, entry: Entry, body: bytes, totals: Totals | None = None) -> None:

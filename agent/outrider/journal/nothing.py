@@ -1,5 +1,6 @@
 """No journal: a run that leaves no trace, cannot be resumed, and costs no disk."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ class NoLog:
 
     entries: tuple[Entry, ...] = ()
     mail = False
+
+    def on_mail(self, woken: Callable[[], None]) -> None:
+        """Nobody can write to it."""
 
     def append(self, entry: Entry, body: bytes, totals: Totals | None = None) -> None:
         """Forget it."""

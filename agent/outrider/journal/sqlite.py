@@ -44,6 +44,11 @@ class SQLiteLog:
         """Whether commands wait in the inbox; at most a second behind."""
         return not self._record.inbox <= self._record.taken
 
+    def on_mail(self, woken: Callable[[], None]) -> None:
+        """Call this, on the running event loop, when commands have come in; at most a second behind."""
+        loop = asyncio.get_running_loop()
+        self._record.woken = lambda: loop.call_soon_threadsafe(woken)
+
     def append(self, entry: Entry, body: bytes, totals: Totals | None = None) -> None:
         """Hand over the next entry. Never waits; it is on disk after the next ``flush``."""
         if self._record.released:

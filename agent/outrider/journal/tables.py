@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -41,6 +42,7 @@ class Record:
         self.rows: list[Row] = []
         self.taken: set[int] = set()
         self.inbox: frozenset[int] = frozenset()
+        self.woken: Callable[[], object] | None = None
         self.lost: Fenced | None = None
         self.released = False
 

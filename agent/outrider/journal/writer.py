@@ -292,7 +292,10 @@ class Writer:
         with self._database.use() as connection:
             waiting = tables.untaken(connection)
         for record in self.records():
-            record.inbox = frozenset(waiting.get(record.number, ()))
+            before, record.inbox = record.inbox, frozenset(waiting.get(record.number, ()))
+            if record.woken and not record.inbox <= before:
+                with suppress(RuntimeError):  # its loop has been closed: nobody listens any more
+                    record.woken()
 
     def _commands(self, record: Record) -> list[tuple[int, bytes]]:
         with self._database.use() as connection:
