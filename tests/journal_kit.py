@@ -49,5 +49,13 @@ def sql(home: Path, statement: str, *values: object) -> list[tuple[object, ...]]
         return connection.execute(statement, values).fetchall()
 
 
+def written(home: Path, version: int) -> None:
+    """Make the journal that a release with this version of the tables has left: a run that waits for consent."""
+    home.mkdir()
+    dump = Path(__file__).with_name("record") / f"journal-{version}.sql"
+    with closing(sqlite3.connect(home / "journal.db")) as connection:
+        connection.executescript(dump.read_text(encoding="utf-8"))
+
+
 def writers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "outrider-journal"]

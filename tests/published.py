@@ -15,6 +15,7 @@ from outrider.cli.costs import CostLine
 from outrider.cli.doctor import Diagnosis
 from outrider.cli.live import Report
 from outrider.cli.models import ModelLine, ProviderLine
+from outrider.cli.prune import Pruned
 from outrider.cli.runs import RunLine
 from outrider.journal.lines import EventLine
 from outrider.messages import Limits, Usage
@@ -89,6 +90,11 @@ def costs_schema() -> bytes:
     return _schema(_like(CostLine), "outrider runs --cost --json", ("CostLine",))
 
 
+def pruned_schema() -> bytes:
+    """The schema of what ``outrider runs --prune --json`` writes."""
+    return _schema(_like(Pruned), "outrider runs --prune --json", ("Pruned",))
+
+
 def doctor_schema() -> bytes:
     """The schema of what ``outrider doctor --json`` writes."""
     return _schema(_like(Diagnosis, checks=list[_like(Check)]), "outrider doctor --json", ("Diagnosis",))
@@ -109,6 +115,7 @@ SCHEMAS: dict[str, Callable[[], bytes]] = {
     "events": events_schema,
     "runs": runs_schema,
     "costs": costs_schema,
+    "pruned": pruned_schema,
     "doctor": doctor_schema,
     "models": models_schema,
     "providers": providers_schema,

@@ -15,7 +15,7 @@ from hypothesis import given
 from msgspec import Raw
 
 from catalogue_kit import ENDPOINTS, MODELS, put
-from journal_kit import sql
+from journal_kit import sql, written
 from outrider import events as e
 from outrider.journal import database
 from outrider.journal.migrations import SCHEMA
@@ -197,14 +197,6 @@ def test_a_journal_of_each_version_is_listed_read_and_gone_on_with(version: int,
         "Paris: 21 degrees",
         "paid 3",
     ]
-
-
-def written(home: Path, version: int) -> None:
-    """Make the journal that a release with this version of the tables has left."""
-    home.mkdir()
-    journal = sqlite3.connect(home / database.FILE)
-    journal.executescript((RECORD / f"journal-{version}.sql").read_text(encoding="utf-8"))
-    journal.close()
 
 
 @pytest.mark.anyio

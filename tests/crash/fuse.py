@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import FrameType
@@ -15,7 +15,7 @@ import outrider
 from crash.facts import ANY, LINE, Point
 from outrider.commands import AnyCommand, Command
 from outrider.events import Entry
-from outrider.journal import Cost, Journal, Log, Spent, Summary, Totals
+from outrider.journal import Cost, Journal, Log, Removed, Spent, Summary, Totals
 from outrider.purse import Price, Purse, Share
 
 Reach = Callable[[str], None]
@@ -139,6 +139,12 @@ class FusedJournal:
 
     async def spent(self) -> list[Spent]:
         return await self._journal.spent()
+
+    async def sizes(self) -> dict[str, int]:
+        return await self._journal.sizes()
+
+    async def remove(self, runs: Sequence[Summary]) -> Removed:
+        return await self._journal.remove(runs)
 
     async def undecided(self, purse: Purse, run: str) -> list[int]:
         return await self._journal.undecided(purse, run)

@@ -31,6 +31,9 @@ LEAST_TASK = 16
 RESTING = ("running", "unfinished")
 """What stands for the outcome of a run without one: a living process owns it, or none does."""
 
+SIZES = {"kb": 1000, "mb": 1_000_000, "gb": 1_000_000_000}
+"""Bytes of each unit."""
+
 
 class RunLine(Struct, frozen=True, kw_only=True):
     """A run on record. ``live``: a living process owns it. ``outcome`` is null while no end is on record.
@@ -67,7 +70,7 @@ class Listed(Struct, frozen=True):
     @property
     def outcome(self) -> str:
         """How it ended, or what stands for that."""
-        return _outcome(self.summary)
+        return outcome_of(self.summary)
 
     @property
     def cost(self) -> str:
@@ -89,6 +92,13 @@ def _seconds(text: str) -> float:
     return float(parts[1]) * UNITS[parts[2]]
 
 
+def _bytes(text: str) -> int:
+    parts = re.fullmatch(r"(\d+(?:\.\d+)?) ?(kB|MB|GB)", text, re.IGNORECASE)
+    if not parts:
+        raise click.BadParameter(f"{text!r} is no size such as 500MB or 2GB.")
+    return round(float(parts[1]) * SIZES[parts[2].lower()])
+
+
 @click.command("runs")
 @click.argument("word", required=False, default="")
 @click.option(
@@ -102,8 +112,28 @@ def _seconds(text: str) -> float:
     help="Only runs begun (with --cost: requests) in the last 90s, 5min, 3h or 2d.",
 )
 @click.option("--cost", "cost", is_flag=True, help="What all requests have cost, by day and more (no -n).")
+@click.option("--prune", is_flag=True, help="Remove old runs for good, after asking (no -n).")
+@click.option("--older", type=_seconds, metavar="AGE", help="With --prune: runs at rest for longer than 12h or 30d.")
+@click.option(
+    "--keep-size",
+    type=_bytes,
+    metavar="SIZE",
+    help="With --prune: the oldest, until all others fit into 500MB or 2GB.",
+)
+@click.option("--yes", is_flag=True, help="With --prune: do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one run (or sum) a line.")
-def command(word: str, limit: int, outcome: str | None, since: float | None, cost: bool, as_json: bool) -> int:
+def command(
+    word: str,
+    limit: int,
+    outcome: str | None,
+    since: float | None,
+    cost: bool,
+    prune: bool,
+    older: float | None,
+    keep_size: int | None,
+    yes: bool,
+    as_json: bool,
+) -> int:
     """List the newest runs in the journal of this folder (or of OUTRIDER_HOME).
 
     \b
@@ -111,9 +141,22 @@ def command(word: str, limit: int, outcome: str | None, since: float | None, cos
       outrider runs nightly           only those with this in their agent's name, their task or their id
       outrider runs --outcome limit --since 2d
       outrider runs --cost            what they have cost
+      outrider runs --prune --older 30d
     """
+    if prune:
+        from outrider.cli import prune as pruning
+
+        pruning.check(older, keep_size, cost or since is not None)
+        return pruning.prune(lambda each: _is_like(each, word, outcome), outcome, older, keep_size, yes, as_json)
+    if yes or older is not None or keep_size is not None:
+        raise click.UsageError("--older, --keep-size and --yes are said with --prune.")
     if cost:
         return _costs(word, outcome, since, as_json)
+    return _list(word, limit, outcome, since, as_json)
+
+
+def _list(word: str, limit: int, outcome: str | None, since: float | None, as_json: bool) -> int:
+    """Print the newest of these runs."""
 
     def wanted(summary: Summary) -> bool:
         return _is_like(summary, word, outcome) and (since is None or time.time() - summary.created <= since)
@@ -156,7 +199,7 @@ def _costs(word: str, outcome: str | None, since: float | None, as_json: bool) -
 def _is_like(summary: Summary, word: str, outcome: str | None) -> bool:
     totals = summary.totals
     texts = (totals.agent, totals.task, summary.run)
-    return any(word.casefold() in text.casefold() for text in texts) and outcome in (None, _outcome(summary))
+    return any(word.casefold() in text.casefold() for text in texts) and outcome in (None, outcome_of(summary))
 
 
 async def _listed(journal: Journal, summary: Summary) -> Listed:
@@ -169,7 +212,8 @@ async def _listed(journal: Journal, summary: Summary) -> Listed:
     return Listed(replace(summary, totals=replace(summary.totals, **figures)), state)
 
 
-def _outcome(summary: Summary) -> str:
+def outcome_of(summary: Summary) -> str:
+    """How a run ended, or what stands for that."""
     running, unfinished = RESTING
     return running if summary.live else summary.totals.outcome or unfinished
 

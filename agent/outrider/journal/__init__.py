@@ -5,7 +5,7 @@ before the run goes on; *flushed* means on disk. Other processes see what is flu
 only through the inbox. Whoever claims a run raises its epoch; an append under an older epoch is refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -53,6 +53,13 @@ class Cost(Struct, frozen=True):
     tokens: int
     billed: Decimal | None
     owed: Decimal | None = None
+
+
+class Removed(Struct, frozen=True):
+    """What came of removing runs: their ids, and by how many bytes the store is smaller on disk."""
+
+    runs: tuple[str, ...] = ()
+    given_back: int = 0
 
 
 class Spent(Struct, frozen=True):
@@ -166,6 +173,17 @@ class Journal(Protocol):
 
     async def spent(self) -> list[Spent]:
         """What has gone from each purse, by day."""
+        ...
+
+    async def sizes(self) -> dict[str, int]:
+        """About how many bytes each run takes in the store."""
+        ...
+
+    async def remove(self, runs: Sequence[Summary]) -> Removed:
+        """Remove these runs whole; those that have gone on since they were seen so, or are live, stay.
+
+        What they drew from purses stays spent.
+        """
         ...
 
     async def close(self) -> None:

@@ -186,6 +186,7 @@ def _prepare(connection: sqlite3.Connection, file: Path, create: bool) -> None:
     if version == 0 and not create:
         raise no_journal(file.parent)
     if version == 0:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # must come before anything is written
         _switch_to_wal(connection)
     if version < SCHEMA and create:
         connection.execute("BEGIN IMMEDIATE")

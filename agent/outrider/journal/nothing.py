@@ -1,6 +1,6 @@
 """No journal: a run that leaves no trace, cannot be resumed, and costs no disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from outrider.commands import AnyCommand, Command
 from outrider.errors import JournalError, RunNotFound
 from outrider.events import Entry
-from outrider.journal import Cost, Spent, Summary, Totals
+from outrider.journal import Cost, Removed, Spent, Summary, Totals
 from outrider.purse import Price, Purse, Share
 
 if TYPE_CHECKING:
@@ -95,6 +95,14 @@ class NoJournal:
     async def spent(self) -> list[Spent]:
         """What has gone from each purse in this process."""
         return _purses().spent()
+
+    async def sizes(self) -> dict[str, int]:
+        """Nothing is on record."""
+        return {}
+
+    async def remove(self, runs: Sequence[Summary]) -> Removed:
+        """There are none."""
+        return Removed()
 
     async def close(self) -> None:
         """Nothing to close."""

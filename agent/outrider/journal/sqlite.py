@@ -5,7 +5,8 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -15,8 +16,8 @@ import msgspec
 from outrider.commands import AnyCommand, Command, Unreadable, decode
 from outrider.errors import Fenced, JournalError, RunNotFound
 from outrider.events import Entry
-from outrider.journal import Cost, Spent, Summary, Totals, costs, purses, tables
-from outrider.journal.database import FILE, Database, default_home, explain, no_journal
+from outrider.journal import Cost, Removed, Spent, Summary, Totals, costs, purses, removal, tables
+from outrider.journal.database import FILE, Database, default_home, explain, no_journal, still
 from outrider.journal.tables import Record, Row
 from outrider.journal.writer import Writer
 from outrider.purse import Price, Purse, Share
@@ -165,6 +166,21 @@ class SQLiteJournal:
         except RunNotFound:  # no journal yet
             return []
 
+    async def sizes(self) -> dict[str, int]:
+        """About how many bytes each run takes in the file."""
+        try:
+            return await self._ask(removal.sizes)
+        except RunNotFound:  # no journal yet
+            return {}
+
+    async def remove(self, runs: Sequence[Summary]) -> Removed:
+        """Remove these runs whole; those that have gone on since they were seen so, or are live, stay.
+
+        What they drew from purses stays spent. The room is given back to the disk, in short steps; a file of version 1
+        has to be written anew for that, once, which waits until no process has a run open. Later runs use it meanwhile.
+        """
+        return await asyncio.to_thread(self._remove, runs) if runs else Removed()
+
     async def close(self) -> None:
         """Flush and give up the runs still open, which ends the thread. The journal may be used again."""
         writer = self._writer
@@ -203,13 +219,27 @@ class SQLiteJournal:
 
         return await asyncio.to_thread(change)
 
+    def _remove(self, runs: Sequence[Summary]) -> Removed:
+        with self._opened() as database:
+            before = still(database.file)
+            removed = removal.remove(database, runs)
+            if removed:
+                removal.shrink(database)
+            after = still(database.file)
+        return Removed(tuple(removed), max(0, before.size + before.waiting - after.size - after.waiting))
+
     def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        with self._opened() as database, database.use() as connection:
+            return query(connection)
+
+    @contextmanager
+    def _opened(self) -> Generator[Database]:
+        """The file that is there, on a connection of its own. Raises RunNotFound when there is none."""
         database = Database(self.home, create=False)
         try:
             if not database.file.exists():
                 raise _absent(self.home)
-            with database.use() as connection:
-                return query(connection)
+            yield database
         except OSError as error:
             raise explain(error, database.file) from error
         finally:

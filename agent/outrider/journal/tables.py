@@ -187,14 +187,19 @@ def entries(connection: sqlite3.Connection, run: str, after: int) -> list[Entry]
 
 
 def whole_body(connection: sqlite3.Connection) -> str:
-    """What stands in a SELECT from ``event`` for the whole body; begins a transaction.
-
-    In it the tables stay as they are: those of version 1, without bodies apart, may be brought forward at any time.
-    """
-    connection.execute("BEGIN")
-    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'body'").fetchone():
+    """What stands in a SELECT from ``event`` for the whole body; begins a transaction."""
+    if not apart(connection):
         return "event.body"
     return "coalesce((SELECT body.body FROM body WHERE body.run = event.run AND body.seq = event.seq), event.body)"
+
+
+def apart(connection: sqlite3.Connection) -> bool:
+    """Whether the bodies of large events lie apart; begins a transaction, in which that stays so.
+
+    Another process may bring tables of version 1 forward at any time.
+    """
+    connection.execute("BEGIN")
+    return bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'body'").fetchone())
 
 
 def _entry(run: str, seq: int, at: float, body: bytes) -> Entry:

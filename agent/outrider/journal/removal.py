@@ -1,0 +1,79 @@
+"""Runs removed from a journal's file, and the room they took given back to the disk.
+
+Each step is a short transaction of its own, so that others at work in the same file are not held up.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+
+from outrider.journal import Summary, tables
+from outrider.journal.database import Database
+
+_RUNS = 20
+"""Runs removed in one transaction."""
+_PAGES = 1000
+"""Pages given back in one transaction."""
+_ROW = 100
+"""Bytes of an event beside its body, about: its columns and its places in the indexes."""
+
+
+def sizes(connection: sqlite3.Connection) -> dict[str, int]:
+    """The bytes in use in the file by run, about: what all take together is shared out by the length of events."""
+    parts = [f"SELECT run, {_ROW} + length(body) AS bytes FROM event"]
+    if tables.apart(connection):
+        parts.append("SELECT run, length(body) FROM body")
+    rows = connection.execute(
+        "SELECT id, coalesce(sum(bytes), 1) FROM run LEFT JOIN"
+        f" ({' UNION ALL '.join(parts)}) AS part ON part.run = run.number GROUP BY run.number"
+    )
+    lengths: dict[str, int] = dict(rows.fetchall())
+    share = _used(connection) / max(1, sum(lengths.values()))
+    return {run: round(length * share) for run, length in lengths.items()}
+
+
+def remove(database: Database, runs: Sequence[Summary]) -> list[str]:
+    """Remove these runs whole and return their ids; those that have gone on since, or have a living owner, stay."""
+    removed: list[str] = []
+    for first in range(0, len(runs), _RUNS):
+        with database.transaction() as connection:
+            living = tables.living(connection)
+            removed += [
+                run.run
+                for run in runs[first : first + _RUNS]
+                if run.run not in living
+                and connection.execute("DELETE FROM run WHERE id = ? AND updated = ?", (run.run, run.updated)).rowcount
+            ]
+    return removed
+
+
+def shrink(database: Database) -> None:
+    """Give the room that is free in the file back to the disk, as far as that holds up nobody.
+
+    A file of version 1 has to be written anew for that, once, which is done while no process has a run open.
+    """
+    with database.use() as connection:
+        steps = _value(connection, "auto_vacuum") == _STEPWISE
+        alone = not tables.living(connection)
+    with suppress(sqlite3.OperationalError), database.use() as connection:
+        connection.execute("PRAGMA busy_timeout = 100")  # who is at work goes first
+        if steps:
+            for _ in range(0, _value(connection, "freelist_count"), _PAGES):
+                connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
+        elif alone:
+            connection.execute(f"PRAGMA auto_vacuum = {_STEPWISE}")
+            connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+_STEPWISE = 2
+"""INCREMENTAL: free pages are given back when that is asked for, some at a time."""
+
+
+def _used(connection: sqlite3.Connection) -> int:
+    pages = _value(connection, "page_count") - _value(connection, "freelist_count")
+    return pages * _value(connection, "page_size")
+
+
+def _value(connection: sqlite3.Connection, pragma: str) -> int:
+    return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
