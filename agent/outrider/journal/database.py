@@ -16,6 +16,7 @@ from typing import NamedTuple
 from outrider.errors import JournalError, RunNotFound
 from outrider.journal import migrations
 from outrider.journal.migrations import SCHEMA
+from outrider.journal.mounts import network_of
 
 FILE = "journal.db"
 APPLICATION = 0x4F757452  # "OutR": tells our file from another program's database
@@ -95,6 +96,7 @@ class Database:
         with _opening:
             _watch_forks()
             if self._create:
+                _check_local(self.file)
                 _make_file(self.file)
             connection = self._opened() if self._create else self._opened_to_read()
             self._connection, self._identity = connection, _identity(self.file)
@@ -168,6 +170,14 @@ def _identity(file: Path) -> tuple[int, int]:
     except FileNotFoundError:
         return 0, 0
     return status.st_dev, status.st_ino
+
+
+def _check_local(file: Path) -> None:
+    if kind := network_of(file.parent):
+        raise JournalError(
+            f"the journal's folder {file.parent} is on a network file system ({kind}), where it would be damaged",
+            "Set OUTRIDER_HOME to a folder on a disk of this machine; `outrider export` makes files to keep elsewhere.",
+        )
 
 
 def _make_file(file: Path) -> None:
