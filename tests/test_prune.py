@@ -1,6 +1,8 @@
 """Old runs are removed: which ones, what stays, and what becomes of the file."""
 
 import json
+import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from journal_kit import note, numbers, sql, written
 from outrider import events as e
 from outrider.commands import Cancel
 from outrider.errors import RunNotFound
-from outrider.journal import Totals
+from outrider.journal import Totals, database, removal
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.purse import Price, Purse
 from published import SCHEMAS
@@ -112,6 +114,43 @@ async def test_a_file_of_version_1_is_made_smaller_when_nobody_is_at_work(home: 
     assert sql(home, "PRAGMA freelist_count") == [(0,)]
     assert await left(journal) == ["h4kqmmaap5"]
     assert len(await journal.read("h4kqmmaap5")) == 11
+    await journal.close()
+
+
+async def test_room_that_is_not_given_back_at_once_is_no_failure(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process keeps the file locked when the runs are gone already."""
+    shrink = removal.shrink
+
+    def shrink_beside_another(file: database.Database) -> None:
+        with closing(sqlite3.connect(home / "journal.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            shrink(file)
+
+    monkeypatch.setattr(database, "PATIENCE", 0.1)
+    monkeypatch.setattr(removal, "shrink", shrink_beside_another)
+    journal = SQLiteJournal(home)
+    await rested(journal, "one", size=10 * LARGE)
+    assert (await journal.remove(await journal.runs())).runs == ("one",)
+    assert await left(journal) == []
+    assert sql(home, "PRAGMA freelist_count") != [(0,)]
+    await journal.close()
+
+
+async def test_others_get_their_turn_between_two_steps(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = SQLiteJournal(home)
+    await rested(journal, *(f"old{number:02}" for number in range(50)))
+    seen = await journal.runs()
+    turns: list[object] = []
+
+    def turn(seconds: float) -> None:
+        assert seconds > 0.1, "who waits for the file tries ten times a second"
+        sql(home, "UPDATE run SET updated = updated + 1 WHERE id = 'old00'")  # can be written
+        turns.append(sql(home, "SELECT count(*) FROM run"))
+
+    monkeypatch.setattr(removal, "_STRETCH", -1.0)
+    monkeypatch.setattr(removal.time, "sleep", turn)
+    assert "old00" not in (await journal.remove(seen)).runs
+    assert turns[:3] == [[(50,)], [(30,)], [(10,)]]
     await journal.close()
 
 

@@ -1,9 +1,11 @@
 """Runs removed from a journal's file, and the room they took given back to the disk.
 
-Each step is a short transaction of its own, so that others at work in the same file are not held up.
+Each step is a short transaction of its own, with pauses between them, so that others at work in the same file get
+their turn.
 """
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -14,6 +16,11 @@ _RUNS = 20
 """Runs removed in one transaction."""
 _PAGES = 1000
 """Pages given back in one transaction."""
+_STEPWISE = 2
+"""INCREMENTAL: free pages are given back when that is asked for, some at a time."""
+_STRETCH = 0.25
+_PAUSE = 0.11
+"""Seconds of work at most, about, and of the pause after them."""
 _ROW = 100
 """Bytes of an event beside its body, about: its columns and its places in the indexes."""
 
@@ -35,7 +42,9 @@ def sizes(connection: sqlite3.Connection) -> dict[str, int]:
 def remove(database: Database, runs: Sequence[Summary]) -> list[str]:
     """Remove these runs whole and return their ids; those that have gone on since, or have a living owner, stay."""
     removed: list[str] = []
+    pace = _Pace()
     for first in range(0, len(runs), _RUNS):
+        pace.step()
         with database.transaction() as connection:
             living = tables.living(connection)
             removed += [
@@ -55,19 +64,30 @@ def shrink(database: Database) -> None:
     with database.use() as connection:
         steps = _value(connection, "auto_vacuum") == _STEPWISE
         alone = not tables.living(connection)
-    with suppress(sqlite3.OperationalError), database.use() as connection:
-        connection.execute("PRAGMA busy_timeout = 100")  # who is at work goes first
+    pace = _Pace()
+    with database.use() as connection, suppress(sqlite3.OperationalError):  # the runs are gone all the same
         if steps:
             for _ in range(0, _value(connection, "freelist_count"), _PAGES):
+                pace.step()
                 connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")
         elif alone:
             connection.execute(f"PRAGMA auto_vacuum = {_STEPWISE}")
             connection.execute("VACUUM")
+        connection.execute("PRAGMA busy_timeout = 100")  # it keeps writers out while it waits for readers
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-_STEPWISE = 2
-"""INCREMENTAL: free pages are given back when that is asked for, some at a time."""
+class _Pace:
+    """Lets others in between two steps: who waits for the file tries ten times a second, and must find it free."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def step(self) -> None:
+        """Pause, when the last pause was a while ago."""
+        if time.monotonic() - self._since > _STRETCH:
+            time.sleep(_PAUSE)
+            self._since = time.monotonic()
 
 
 def _used(connection: sqlite3.Connection) -> int:
