@@ -157,3 +157,53 @@ def test_make_names_the_part_of_the_system_that_is_missing(tmp_path: Path, lacks
 def need(what: str) -> None:
     """Skip for want of something, or fail where everything is expected to be there."""
     (pytest.fail if os.environ.get("OUTRIDER_ALL") else pytest.skip)(f"needs {what}")
+
+
+NEVER = {
+    "pickle",
+    "cPickle",
+    "marshal",
+    "shelve",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "jsonpickle",
+    "yaml",
+    "code",
+    "codeop",
+}
+"""Modules that make code or objects of bytes."""
+
+CALLS = {"eval", "exec", "compile", "__import__", "import_module", "load", "find_spec", "run_path", "run_module"}
+"""What runs or loads something by its name; harmless where the name stands in the source."""
+
+BY_A_PERSONS_WORD = {
+    ("agent/outrider/cli/__init__.py", "import_module"): "a verb typed on the command line, one of VERBS",
+    (
+        "agent/outrider/cli/names.py",
+        "import_module",
+    ): "-t module:name, --output module:Type",
+    ("agent/outrider/cli/names.py", "load"): "an installed package's entry point, named by -t",
+}
+
+
+def test_nothing_is_executed_or_imported_by_a_name_from_stored_data() -> None:
+    found: set[tuple[str, str]] = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not {module.partition(".")[0] for module in modules} & NEVER, short(path)
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            of = (
+                node.func.value.id
+                if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
+                else ""
+            )
+            if name not in CALLS or (of, name) == ("re", "compile"):
+                continue
+            if not (node.args and all(isinstance(given, ast.Constant) for given in node.args)):
+                found.add((short(path), name))
+    assert found == set(BY_A_PERSONS_WORD)

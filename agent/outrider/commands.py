@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from outrider.events import NOTHING
+from outrider.messages import decoded
 
 
 class Command(Struct, frozen=True, tag_field="kind", omit_defaults=True):
@@ -69,4 +70,4 @@ def _decoder() -> msgspec.json.Decoder[AnyCommand]:
 
 def decode(body: bytes) -> AnyCommand:
     """The command this JSON stands for. Raises msgspec.DecodeError on anything else."""
-    return _decoder().decode(body)
+    return decoded(_decoder(), body)

@@ -16,7 +16,7 @@ from outrider.deltas import Delta as Delta
 from outrider.deltas import Event as Event
 from outrider.deltas import ReasoningDelta as ReasoningDelta
 from outrider.deltas import TextDelta as TextDelta
-from outrider.messages import NO_DETOUR, Detour, Intent, Limits, Phase, Trust, Usage
+from outrider.messages import NO_DETOUR, Detour, Intent, Limits, Phase, Trust, Usage, decoded
 
 SCHEMA = 1
 """Version of the events' JSON. A journal with a higher one was written by a newer Outrider."""
@@ -397,4 +397,4 @@ def encode(event: Durable | Live) -> bytes:
 
 def decode(body: bytes) -> Durable:
     """The durable event this JSON stands for. Raises msgspec.DecodeError on anything else."""
-    return _decoder().decode(body)
+    return decoded(_decoder(), body)

@@ -35,11 +35,14 @@ def _forms(secret: str) -> set[str]:
     return forms
 
 
-def _escaped(text: str) -> tuple[str, str]:
-    """The text as it stands in JSON, which may write what is not ASCII as it is or as numbers."""
+def _escaped(text: str) -> tuple[str, str, str]:
+    """The text as it stands in JSON, which may write what is not ASCII as it is or as numbers, and in Python's repr.
+
+    The message of a KeyError, for one, is the repr of what it was given.
+    """
     import json  # only those who register secrets pay for it
 
-    return msgspec.json.encode(text).decode()[1:-1], json.dumps(text)[1:-1]
+    return msgspec.json.encode(text).decode()[1:-1], json.dumps(text)[1:-1], repr(text)[1:-1]
 
 
 def _base64(raw: bytes) -> set[str]:

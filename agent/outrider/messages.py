@@ -6,13 +6,15 @@ kept in the event that brought the message, and joined into every later request.
 
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from outrider.errors import SetupError
 from outrider.purse import Purse
+
+Value = TypeVar("Value")
 
 Effect = Literal["read", "write", "egress"]
 """What a tool does to the world: looks, changes something, or sends data out."""
@@ -284,3 +286,11 @@ def _check_limit(name: str, value: Any) -> None:
     except InvalidOperation:  # a text that is no number, or a Decimal that cannot be compared
         pass
     raise SetupError(f"limit {name} is {value!r}", f"Give {wanted}, or None for no limit.")
+
+
+def decoded(decoder: msgspec.json.Decoder[Value], body: bytes) -> Value:
+    """What this JSON stands for. Raises msgspec.DecodeError on anything else, however deep or wrongly coded it is."""
+    try:
+        return decoder.decode(body)
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise msgspec.DecodeError(str(error)) from None

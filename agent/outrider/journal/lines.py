@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 from outrider import events as e
 from outrider.errors import JournalError
 from outrider.journal import Journal, Totals
+from outrider.messages import decoded
 from outrider.state import State
 
 
@@ -34,9 +35,9 @@ def read_lines(text: bytes, name: str) -> list[e.Entry]:
     entries: list[e.Entry] = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            given = _decoder.decode(line)
+            given = decoded(_decoder, line)
             entries.append(e.Entry(given.seq, given.at, e.decode(bytes(given.event)), given.run))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as error:
+        except (msgspec.DecodeError, TypeError) as error:
             hint = "Give a file that `outrider export` wrote; a newer Outrider may write what this one cannot read."
             raise JournalError(f"{name}:{number}: this is no line of a run's record: {error}", hint) from None
         _check_place(entries, f"{name}:{number}")

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from outrider.differ import first_difference
 from outrider.errors import SetupError
 from outrider.events import Live, Replied, RequestAccepted, RequestFailed, TextDelta
-from outrider.messages import text_of
+from outrider.messages import decoded, text_of
 from outrider.model import Ask, Model, ModelEvent, Request
 from outrider.openrouter.settings import Settings
 
@@ -131,8 +131,8 @@ def _read(path: Path) -> list[_Exchange]:
     exchanges: list[_Exchange] = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            exchanges.append(_decoder.decode(line))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            exchanges.append(decoded(_decoder, line))
+        except msgspec.DecodeError as error:
             hint = "Delete the file and record anew."
             raise SetupError(f"{path}:{number}: this is no recording ({error})", hint) from None
     return exchanges
