@@ -127,6 +127,22 @@ def test_a_report_that_adds_up_and_a_purse_that_two_runs_share(run: Run) -> None
     assert second == f"  $0.02 for 2 requests; 0 rejected; {told} json_schema strict"
 
 
+def test_a_killed_task_goes_on_and_no_letter_is_posted_twice(run: Run) -> None:
+    printed = [line.strip() for line in run(EXAMPLES[7]).splitlines()]
+    assert printed[:5] == ["life 1", "posted to Ada", "posted to Ben", "kill -9", "life 2"]
+    assert printed[5:9] == ["posted to Cleo", "posted to Dora", "kill -9", "life 3"]
+    assert printed[9].startswith("All four letters are out. It took 9 replies")
+    assert printed[10:] == ["letters at the post office: 4, runs on record: 1"]
+
+
+def test_consent_comes_from_another_process(run: Run) -> None:
+    printed = [line.strip() for line in run(EXAMPLES[8]).splitlines()]
+    assert printed[:2] == ["process begin", "paused: it waits for consent to order (order-lamps:2:0)"]
+    assert printed[2:5] == ["process approve", "Ada allows 50", "process go_on"]
+    assert printed[5] == "ordered: 50 lamps"
+    assert printed[6].startswith("Done. ")
+
+
 def start(example: Path, folder: Path, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
     left = {name: value for name, value in os.environ.items() if not name.startswith(("OPENROUTER", "OUTRIDER"))}
     command = [sys.executable, str(example), *args]

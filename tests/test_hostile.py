@@ -101,7 +101,14 @@ async def test_broken_words_in_the_inbox_are_refused_one_by_one(tmp_path: Path) 
     journal, lot, bomb = SQLiteJournal(tmp_path / "home"), random.Random(2), tmp_path / "bomb"
     agent, run = await waiting(journal)
     ((number,),) = sql(journal.home, "SELECT number FROM run WHERE id = ?", run)
-    said: dict[str, Any] = {"by": "Eve", "call": f"{run}:1:0", "tool": "pay", "arguments": {}, "question": 1, "allowed": True}
+    said: dict[str, Any] = {
+        "by": "Eve",
+        "call": f"{run}:1:0",
+        "tool": "pay",
+        "arguments": {},
+        "question": 1,
+        "allowed": True,
+    }
     good = json.dumps({"kind": "answer", **said}).encode()
     for _ in range(INBOXES):
         sql(journal.home, "INSERT INTO inbox(run, at, body) VALUES(?, 0, ?)", number, harmful(lot, good, bomb))
