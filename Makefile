@@ -35,8 +35,8 @@ crash: .venv/dev  ## kill runs at every point of the crash matrix and resume the
 live: .venv/dev  ## ask the live OpenRouter a few things (needs OPENROUTER_API_KEY; costs under 0.01 dollars)
 	@$(BIN)/python -m pytest tests/live $(ARGS)
 
-bench: .venv/dev  ## what starting costs, against its bars
-	@$(BIN)/python tests/benchmarks/start_up.py
+bench: .venv/dev  ## what starting and the journal cost, against their bars (about a minute and a half)
+	@$(BIN)/python tests/benchmarks/start_up.py; started=$$?; $(BIN)/python tests/benchmarks/journal.py && exit $$started
 
 eval-local: .venv/dev weights  ## how often the local model is right (about 5 minutes); ARGS="sentiment --set dev" asks some
 	@$(BIN)/python tests/local/evaluate.py $(ARGS)
