@@ -37,7 +37,8 @@ BEGIN_AND_END = 2
 """Commits of a run beside those of its turns: its name before anybody hears of it, and giving it up."""
 
 READS, WRITES = "CPU a turn, 1 run of reads, on / off", "CPU a turn, 1 run of writes, on / off"
-CLOCK, ALONE, MANY = (
+CLOCK = "time by the clock, 200 runs, on / off"
+ALONE, MANY = "commits a turn, 1 run of writes", "commits a turn, 200 runs"
     "time by the clock, 200 runs, on / off",
     "commits a turn, 1 run of writes",
     "commits a turn, 200 runs",
