@@ -39,10 +39,6 @@ BEGIN_AND_END = 2
 READS, WRITES = "CPU a turn, 1 run of reads, on / off", "CPU a turn, 1 run of writes, on / off"
 CLOCK = "time by the clock, 200 runs, on / off"
 ALONE, MANY = "commits a turn, 1 run of writes", "commits a turn, 200 runs"
-    "time by the clock, 200 runs, on / off",
-    "commits a turn, 1 run of writes",
-    "commits a turn, 200 runs",
-)
 BARS = {
     READS: 1.6,
     WRITES: 1.6,
