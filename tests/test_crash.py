@@ -9,12 +9,14 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from crash.facts import ANY, LINE, Attempt, Matrix, Trial
+from crash.facts import ANY, LINE, Attempt, Life, Matrix, Trial
+from crash.scenes import SCENES, Scene
 from outrider import Agent, Context, tool
 from outrider.commands import Settle
 from outrider.events import CommandRefused
@@ -45,9 +47,6 @@ signal.alarm(60)
 work()
 """
 
-KEPT = ("keyed", "capped")
-"""Scenes whose writes carry a key: who gets the same key twice does the work once."""
-
 NO_TRACE = {"after create #1", "before append #1", "after append #1", "before flush #1"}
 """The points before anything of a run is on disk."""
 
@@ -69,10 +68,27 @@ def trials(matrices: list[Matrix]) -> list[Trial]:
     return [trial for matrix in matrices for trial in matrix.trials]
 
 
+def scene_of(trial: Trial) -> Scene:
+    return SCENES[trial.plan.scene]
+
+
+def uses(trial: Trial) -> Counter[tuple[str, str]]:
+    """How often the tools that write were used, by tool and key."""
+    tools = scene_of(trial).tools_that("with_key") | scene_of(trial).tools_that("never")
+    return Counter((a.what, a.key) for a in trial.attempts if a.what in tools)
+
+
 def effects(trial: Trial) -> Counter[tuple[str, str]]:
-    """What has been done in the world by the tools that write, and how often."""
-    done = Counter((a.what, a.key) for a in trial.attempts if a.what in ("reserve", "pay"))
-    return Counter(set(done)) if trial.plan.scene in KEPT else done
+    """What has been done in the world. Where a write carries a key, who gets it twice does the work once."""
+    kept = scene_of(trial).tools_that("with_key")
+    return Counter({use: 1 if use[0] in kept else times for use, times in uses(trial).items()})
+
+
+def doubted(trial: Trial) -> list[Life]:
+    """The lives after a death between the intent and the result of a write that may not be repeated."""
+    between = {f"{side} {what}" for side in ("before", "after") for what in scene_of(trial).tools_that("never")}
+    lives = zip(trial.plan.deaths, trial.lives, trial.lives[1:], strict=False)
+    return [after for death, life, after in lives if life.killed and death.step in between]
 
 
 def before(trial: Trial, life: int) -> list[Attempt]:
@@ -96,19 +112,27 @@ def test_every_chosen_point_was_a_death(matrices: list[Matrix]) -> None:
     assert sum(t.lives[0].killed for t in inexact) > len(inexact) * 0.8
 
 
+def test_there_are_many_different_runs(matrices: list[Matrix]) -> None:
+    assert {matrix.unbroken.plan.scene for matrix in matrices if matrix.trials} == set(SCENES)
+    assert len(SCENES) >= 20
+
+
+def same_output(trial: Trial, whole: Life) -> bool:
+    return (trial.last.outcome, trial.last.output) == (whole.outcome, whole.output)
+
+
 def test_each_ends_with_the_answer_and_the_conversation_of_the_unbroken_run(matrices: list[Matrix]) -> None:
     for matrix in matrices:
-        whole = matrix.unbroken.last
-        assert (whole.outcome, whole.output) == ("finished", {"item": "lamp", "euros": 42})
-        same = [t for t in matrix.trials if (t.last.outcome, t.last.output) == ("finished", whole.output)]
-        assert names([t for t in matrix.trials if t not in same]) == []
+        whole, scene = matrix.unbroken.last, scene_of(matrix.unbroken)
+        assert (matrix.name, whole.outcome, whole.output) == (matrix.name, scene.ends, scene.answer)
+        assert names([t for t in matrix.trials if not same_output(t, whole)]) == []
         if matrix.name != "keyed, hopeless":
-            assert names([t for t in same if t.last.conversation != whole.conversation]) == []
+            assert names([t for t in matrix.trials if t.last.conversation != whole.conversation]) == []
 
 
 def test_each_ends_with_the_effects_of_the_unbroken_run(matrices: list[Matrix]) -> None:
     for matrix in matrices:
-        assert effects(matrix.unbroken) == {("reserve", "1:1"): 1, ("pay", "2:0"): 1}
+        assert effects(matrix.unbroken) == Counter(scene_of(matrix.unbroken).effects)
         assert names([t for t in matrix.trials if effects(t) != effects(matrix.unbroken)]) == []
 
 
@@ -117,18 +141,16 @@ def test_there_is_one_run_on_record_and_it_folds_to_how_it_ended(trials: list[Tr
     assert names([trial for trial, life in rested if life.runs != 1 or not life.faithful]) == []
 
 
+def test_each_record_replays_as_it_went_deaths_and_all(trials: list[Trial]) -> None:
+    differ = [(trial, life.difference) for trial in trials for life in trial.lives if life.difference]
+    assert [f"{trial.plan}: {difference}" for trial, difference in differ] == []
+
+
 def test_what_cannot_be_known_is_asked(trials: list[Trial]) -> None:
     """A write that may not be repeated, killed between its intent and its result."""
-    between = {f"{side} {what} #1" for side in ("before", "after") for what in ("reserve", "pay")}
-    unknown = [
-        (trial, n)
-        for trial in trials
-        if trial.plan.scene in ("never", "asked")
-        for n, (death, life) in enumerate(zip(trial.plan.deaths, trial.lives, strict=False))
-        if life.killed and str(death) in between
-    ]
-    assert unknown
-    assert names([t for t, n in unknown if t.lives[n + 1].outcome != "paused"]) == []
+    unknown = [trial for trial in trials if doubted(trial)]
+    assert len({trial.plan.scene for trial in unknown}) >= 4
+    assert names([t for t in unknown if any(life.outcome != "paused" for life in doubted(t))]) == []
 
 
 def test_a_run_killed_before_its_first_flush_leaves_no_trace_and_has_done_nothing(trials: list[Trial]) -> None:
@@ -157,8 +179,7 @@ def test_the_cap_holds_when_killed_between_send_and_reply(trials: list[Trial]) -
 
 
 def test_every_reply_that_was_billed_is_charged(trials: list[Trial]) -> None:
-    price = {"capped": 500}
-    short = [t for t in trials if t.last.charged * 1000 < t.bills() * price.get(t.plan.scene, 1)]
+    short = [t for t in trials if t.last.charged < t.bills() * Decimal(scene_of(t).cost)]
     assert names(short) == []
 
 
@@ -204,21 +225,33 @@ def test_a_fork_of_a_process_that_has_run_a_task_runs_its_own(tmp_path: Path) ->
 
 def test_table(matrices: list[Matrix], capsys: pytest.CaptureFixture[str]) -> None:
     """For people: what was tried, and how it went."""
+    lines = [HEADS, *map(row, matrices)]
     with capsys.disabled():
-        heads = f"{'points':>7}{'tried':>7}{'anew':>6}{'asked':>7}{'effect repeated':>17}{'reply repeated':>16}"
-        print(f"\n{'killed':28}{heads}")
-        for matrix in matrices:
-            print(row(matrix))
-    assert len(matrices) > 10
+        print(
+            "", *("".join(f"{cell:{'>9' if n else '<26'}}" for n, cell in enumerate(line)) for line in lines), sep="\n"
+        )
+        points, tried = (sum(int(row(matrix)[n]) for matrix in matrices) for n in (1, 2))
+        print(f"{len(SCENES)} runs, {points} points, {tried} of them tried")
+    assert len(lines) > len(SCENES)
 
 
-def row(matrix: Matrix) -> str:
+HEADS = ("killed", "points", "tried", "output", "effects", "paused", "anew", "redone", "repaid")
+"""After what was tried: of these, with the same output and the same effects; paused, of those that had to be asked
+about; begun anew; with a write that was done twice under its key; and with a reply that was paid for twice."""
+
+
+def row(matrix: Matrix) -> tuple[str, ...]:
     """One line of the table."""
-    tried = matrix.trials
-    anew = sum(any(life.fresh for life in t.lives[1:]) for t in tried)
-    asked = sum(any(life.outcome == "paused" for life in t.lives) for t in tried)
-    repeated = sum(
-        max(Counter((a.what, a.key) for a in t.attempts if a.what in ("reserve", "pay")).values()) > 1 for t in tried
+    tried, whole = matrix.trials, matrix.unbroken
+    asked = [life for t in tried for life in doubted(t)]
+    counts = (
+        matrix.points,
+        len(tried),
+        sum(same_output(t, whole.last) for t in tried),
+        sum(effects(t) == effects(whole) for t in tried),
+        f"{sum(life.outcome == 'paused' for life in asked)}/{len(asked)}",
+        sum(any(life.fresh for life in t.lives[1:]) for t in tried),
+        sum(max(uses(t).values(), default=0) > 1 for t in tried),
+        sum(t.bills() > whole.bills() for t in tried),
     )
-    paid = sum(t.bills() > 4 for t in tried)
-    return f"{matrix.name:28}{matrix.points:7}{len(tried):7}{anew:6}{asked:7}{repeated:17}{paid:16}"
+    return (matrix.name, *map(str, counts))

@@ -97,9 +97,11 @@ def _run_resumed(state: "State", event: e.RunResumed, entry: e.Entry) -> None:
     if state.stronger or event.model not in ("", state.model):  # another model takes other ways of asking
         state.rung, state.stronger, state.apart, state.heal = "", "", False, False
     state.model = event.model or state.model
+    if state.outcome:  # after a crash it is counted on, or a run killed often would never meet these limits
+        state.rejections, state.cut_offs, state.misfits = 0, 0, 0
+        state.stale, state.steered = 0, False
     state.outcome, state.paused, state.detail, state.hint = None, "", "", ""
-    state.failures, state.delay, state.rejections, state.cut_offs, state.misfits = 0, 0.0, 0, 0, 0
-    state.stale, state.steered = 0, False
+    state.failures, state.delay = 0, 0.0
     _ask_another(state, e.NO_DETOUR)
     if state.ending != "finished":
         state.ending = state.accepted = None

@@ -34,20 +34,23 @@ class Attempt(Struct, frozen=True):
 class Life(Struct, frozen=True):
     """One process that worked on the run: killed on its way, or come to where the run rests.
 
-    ``steps`` are those it passed. ``fresh``: it found no run on record and began one. ``conversation`` is a hash of
-    all messages. ``runs`` counts those on record. ``faithful``: the record, folded, is the state the life ended with.
-    ``charged`` are the dollars that count against the limit.
+    ``steps`` are those it passed. ``fresh``: it found no run on record and began one. ``ended``: nothing is left to do.
+    ``conversation`` is a hash of all messages. ``runs`` counts those on record. ``faithful``: the record, folded, is
+    the state the life ended with.
+    ``charged`` are the dollars that count against the limit. ``difference`` is where a replay of it leaves the record.
     """
 
     killed: bool
     steps: tuple[Point, ...] = ()
     fresh: bool = False
     outcome: str = ""
+    ended: bool = False
     output: Any = None
     conversation: str = ""
     runs: int = 0
     faithful: bool = False
     charged: Decimal = Decimal(0)
+    difference: str = ""
 
 
 class Plan(Struct, frozen=True):

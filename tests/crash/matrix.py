@@ -20,7 +20,9 @@ import msgspec
 
 from crash.facts import ANY, LINE, Life, Matrix, Plan, Point, Trial
 from crash.fuse import Fuse
-from crash.scenes import SCENES, World, live
+from crash.life import live
+from crash.scenes import CLASSIC, SCENES
+from crash.world import World
 from outrider.toolbox import MOST_ATTEMPTS
 from outrider_prompts import say
 
@@ -81,7 +83,7 @@ def carry_out(plan: Plan, folder: Path) -> Trial:
     """Life after life until the run has finished."""
     folder.mkdir(parents=True)
     lives: list[Life] = []
-    while not lives or lives[-1].outcome != "finished":
+    while not lives or not lives[-1].ended:
         if len(lives) == len(plan.deaths) + MOST_LIVES_AFTER:
             break
         lives.append(one_life(plan, folder, len(lives)))
@@ -132,6 +134,15 @@ def every_point(name: str, plan: Plan, folder: Path, share: int, offset: int) ->
     return Matrix(name, True, unbroken, len(points), tuple(carry_out_all(plans, folder)))
 
 
+def every_life(scene: str, folder: Path, share: int) -> list[Matrix]:
+    """Kill each of the lives that the run has anyway, when it rests for a person or a stop, at each of its steps."""
+    [unbroken] = carry_out_all([Plan(scene)], folder)
+    waits = [(NOWHERE,) * life for life in range(len(unbroken.lives))]
+    names = [scene if not wait else f"{scene}, life {len(wait) + 1}" for wait in waits]
+    plans = [Plan(scene, wait) for wait in waits]
+    return [every_point(name, plan, folder, share, n) for n, (name, plan) in enumerate(zip(names, plans, strict=True))]
+
+
 def any_line(scene: str, folder: Path, share: int) -> Matrix:
     """Kill a run at lines of the library's code, spread over the whole of it; inside a commit, for one.
 
@@ -147,7 +158,8 @@ def again_and_again(scene: str, folder: Path, share: int) -> Matrix:
     """Kill life after life, after any number of steps, drawn by lot; most of all early, so that many are needed."""
     [unbroken] = carry_out_all([Plan(scene)], folder)
     lot = random.Random(0)
-    plans = [Plan(scene, tuple(Point(ANY, lot.randint(2, 35)) for _ in range(MANY))) for _ in range(LOTS)]
+    most = min(35, len(unbroken.lives[0].steps) // 2)
+    plans = [Plan(scene, tuple(Point(ANY, lot.randint(2, most)) for _ in range(MANY))) for _ in range(LOTS)]
     return Matrix(f"{scene}, by lot", False, unbroken, LOTS, tuple(carry_out_all(plans[::share], folder)))
 
 
@@ -191,9 +203,10 @@ def matrices(folder: Path, share: int) -> list[Matrix]:
         every_point("capped, second life", Plan("capped", (unpaid,)), folder, share, 0),
         any_line("keyed", folder, share),
         any_line("never", folder, share),
-        *(again_and_again(scene, folder, share) for scene in SCENES),
-        *(stubborn(scene, folder) for scene in SCENES),
+        *(again_and_again(scene, folder, share) for scene in CLASSIC),
+        *(stubborn(scene, folder) for scene in CLASSIC),
         hopeless(folder),
+        *(matrix for scene in SCENES if scene not in CLASSIC for matrix in every_life(scene, folder, share)),
     ]
 
 

@@ -1,46 +1,46 @@
-"""The task that gets killed, in a few forms, and one life of it.
+"""The tasks that get killed, as data: what the model says, which tools there are, and what has to come of it.
 
-A lamp is bought: stock and rate are read and the lamp reserved, all in one reply; then it is paid; then comes the
-answer, first in words and, asked again, as an ``Order``.
+In most of them a lamp is bought: stock and rate are read and the lamp reserved, all in one reply; then it is paid;
+then comes the answer, first in words and, asked again, as an ``Order``.
 """
 
-import hashlib
-import os
-from collections.abc import AsyncGenerator
-from decimal import Decimal
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from pydantic import BaseModel
 
-from crash.facts import Attempt, Life, Point
-from crash.fuse import Fuse, FusedJournal
-from outrider.agent import Agent
-from outrider.errors import RunNotFound
-from outrider.events import Replied
-from outrider.journal.sqlite import SQLiteJournal
-from outrider.limits import charged
-from outrider.messages import Limits
-from outrider.model import ModelEvent, Request
-from outrider.result import Result
-from outrider.state import State
-from outrider.testing.scripted import Calls, ScriptedModel
-from outrider.tool import Context, Tool, tool
-
-TASK = "Buy a lamp."
-SCRIPT = (
-    Calls(("stock", {"item": "lamp"}), ("reserve", {"item": "lamp"}), ("rate", {"currency": "EUR"})),
-    Calls(("pay", {"euros": 42})),
-    "The lamp is reserved and paid.",
-    {"item": "lamp", "euros": 42},
+from crash.world import (
+    BilledModel,
+    LateBills,
+    Outdone,
+    broken,
+    halt,
+    pay,
+    rate,
+    reserve,
+    slow,
+    sold_out,
+    stock,
+    wire,
 )
-DONE = {"reserve": "reserved", "pay": "paid"}
-"""What the writing tools answer, and what a person says who finds that they did their work."""
+from outrider.events import RequestFailed
+from outrider.messages import Limits
+from outrider.policy import Policy, ask_before, default_policy
+from outrider.purse import Purse
+from outrider.testing.scripted import Calls, Script
+from outrider.tool import Tool, tool
 
-MORE_MONEY = 100
-"""What a run out of money gets: so many times its limit."""
+LOOK = Calls(("stock", {"item": "lamp"}), ("reserve", {"item": "lamp"}), ("rate", {"currency": "EUR"}))
+PAY = Calls(("pay", {"euros": 42}))
+WORDS = "The lamp is reserved and paid."
+LAMP: dict[str, Any] = {"item": "lamp", "euros": 42}
+MISFIT: dict[str, Any] = {"item": "lamp"}
+GREETING = "Good morning."
+
+BOUGHT = (("reserve", "1:1"), ("pay", "2:0"))
+RESERVED = (("reserve", "1:1"),)
 
 
 class Order(BaseModel):
@@ -48,146 +48,108 @@ class Order(BaseModel):
     euros: int
 
 
-class World:
-    """What is outside: a file of all that ever happened, one line each, written at once and never undone."""
-
-    def __init__(self, folder: Path, fuse: Fuse, life: int) -> None:
-        self._file = folder / "world.jsonl"
-        self._fuse = fuse
-        self._life = life
-
-    def happen(self, what: str, key: str = "") -> None:
-        """Let it happen, with a step before and after."""
-        self._fuse.reach(f"before {what}")
-        line = msgspec.json.encode(Attempt(self._life, what, key.partition(":")[2])) + b"\n"
-        file = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(file, line)
-        finally:
-            os.close(file)
-        self._fuse.reach(f"after {what}")
-
-    def attempts(self) -> tuple[Attempt, ...]:
-        """All that happened, in all lives."""
-        if not self._file.exists():
-            return ()
-        return tuple(msgspec.json.decode(line, type=Attempt) for line in self._file.read_bytes().splitlines())
+class Nothing(BaseModel):
+    why: str
 
 
-@tool(effect="read")
-def stock(item: str, context: Context[World]) -> int:
-    """How many there are."""
-    context.deps.happen("stock", context.key)
-    return len(item)
-
-
-@tool(effect="read")
-async def rate(currency: str, context: Context[World]) -> str:
-    """Tomorrow's rate."""
-    context.deps.happen("rate", context.key)
-    return f"{currency}: 1.08"
-
-
-async def reserve(item: str, context: Context[World]) -> str:
-    """Put one aside."""
-    context.deps.happen("reserve", context.key)
-    return DONE["reserve"]
-
-
-def pay(euros: int, context: Context[World]) -> str:
-    """Pay."""
-    context.deps.happen("pay", context.key)
-    return DONE["pay"]
-
-
-class BilledModel(ScriptedModel):
-    """A scripted model that is paid for each reply, whether or not anybody lives to hear it."""
-
-    def __init__(self, world: World, cost: str) -> None:
-        super().__init__(SCRIPT, cost=cost)
-        self._world = world
-
-    async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
-        async for event in super().ask(request):
-            if isinstance(event, Replied):
-                self._world.happen("bill")
-            yield event
+def cheap(order: Order) -> None:
+    """A check."""
+    if order.euros > 50:
+        raise ValueError("That is too dear.")
 
 
 class Scene(Struct, frozen=True):
-    """One form of the task. ``cost`` is that of a reply, in dollars, as is ``dollars``, the limit."""
+    """One run. ``effects`` are what its writing tools have done at its end, and the keys that they did it with.
+
+    ``cost`` is that of a reply, in dollars. ``ends`` is the outcome it ends with, ``answer`` its answer. Of calls that
+    wait for consent those of the tools in ``refused`` are denied, and those in ``edited`` get other arguments.
+    ``name`` names the run; ``greeted``: it goes on from an earlier conversation; ``say`` is said when it has finished.
+    """
 
     tools: tuple[Tool[..., Any], ...]
-    cost: str
-    dollars: Decimal = Decimal(1)
+    script: tuple[Script, ...] = (LOOK, PAY, WORDS, LAMP)
+    effects: tuple[tuple[str, str], ...] = BOUGHT
+    cost: str = "0.001"
+    limits: Limits = Limits(dollars=1)
+    output: Any = Order
+    checks: tuple[Callable[[Any], None], ...] = ()
+    policy: Policy = default_policy
+    model: type[BilledModel] = BilledModel
+    ends: str = "finished"
+    answer: Any = msgspec.field(default_factory=lambda: LAMP)
+    refused: tuple[str, ...] = ()
+    edited: dict[str, dict[str, Any]] = {}
+    name: str = ""
+    greeted: bool = False
+    say: str = ""
 
-    def agent(self, world: World, journal: FusedJournal) -> Agent[World, Order]:
-        return Agent[World, Order](
-            BilledModel(world, self.cost),
-            output=Order,
-            tools=self.tools,
-            limits=Limits(dollars=self.dollars),
-            journal=journal,
-        )
+    def tools_that(self, repeat: str) -> set[str]:
+        """The names of its writing tools that may be repeated like this."""
+        return {each.name for each in self.tools if each.effect == "write" and each.repeat == repeat}
 
 
-KEYED = (stock, rate, tool(reserve, repeat="with_key"), tool(pay, repeat="with_key"))
-ONCE = (stock, rate, tool(reserve, repeat="never"), tool(pay, repeat="never"))
-ASKED = (stock, rate, tool(reserve, repeat="never"), tool(pay, repeat="never", approve=True))
+READS = (stock, rate)
+KEYED = (*READS, tool(reserve, repeat="with_key"), tool(pay, repeat="with_key"))
+ONCE = (*READS, tool(reserve, repeat="never"), tool(pay, repeat="never"))
+ASKED = (*READS, tool(reserve, repeat="never"), tool(pay, repeat="never", approve=True))
+ALONE = (*READS, tool(reserve, repeat="never"), tool(pay, repeat="never", alone=True))
+CROWD = Calls(*(("pay", {"euros": euros}) for euros in range(6)))
+AGAIN = Calls(("stock", {"item": "lamp"}))
+WRONG = Calls(("stock", '{"thing": 1}'), ("shop", {}), ("sold_out", {"item": "lamp"}), ("broken", {"item": "lamp"}))
 
-SCENES = {
-    "keyed": Scene(KEYED, "0.001"),
-    "never": Scene(ONCE, "0.001"),
-    "asked": Scene(ASKED, "0.001"),
-    "capped": Scene(KEYED, "0.50", Decimal("0.90")),  # what is left after one pays for no last answer
+
+def busy(why: str) -> RequestFailed:
+    """A request that comes to nothing and is made again."""
+    return RequestFailed(0, why, "The provider is busy.", "retry", status=429)
+
+
+CLASSIC = {
+    "keyed": Scene(KEYED),
+    "never": Scene(ONCE),
+    "asked": Scene(ASKED),
+    "capped": Scene(KEYED, cost="0.50", limits=Limits(dollars="0.90")),  # after one reply nothing pays for the last
 }
+"""Scenes that are killed in every way there is."""
 
-
-async def live(scene: Scene, folder: Path, number: int, death: Point | None) -> Life:
-    """One life: go on with the run on record, or begin it where there is none; as somebody would who finds it.
-
-    What it waits for it gets first: consent, word on a call in doubt after a look at the world, more money.
-    """
-    fuse = Fuse(death)
-    world = World(folder, fuse, number)
-    journal = FusedJournal(SQLiteJournal(folder), fuse.reach)
-    agent = scene.agent(world, journal)
-    found = [summary.run for summary in await journal.runs()]
-    run, more = "none", None
-    if found:
-        run = found[0]
-        state = State.fold(await journal.read(run))
-        await _answer(agent, world, state)
-        if state.outcome == "limit" and state.limits.dollars is not None:
-            more = Limits(dollars=state.limits.dollars * MORE_MONEY)
-    try:
-        result = await agent.resume(run, deps=world, limits=more)
-    except RunNotFound:
-        result = await agent.run(TASK, deps=world)
-    return await _told(result, fuse, journal, fresh=not found)
-
-
-async def _answer(agent: Agent[World, Order], world: World, state: State) -> None:
-    done = {attempt.key for attempt in world.attempts()}
-    for call in state.owed_calls():
-        if call.status == "asked":
-            await agent.approve(state.run, call.call.id)
-        elif call.status == "doubt" and call.intent:
-            happened = call.intent.key.partition(":")[2] in done
-            await agent.settle(state.run, call.call.id, DONE[call.call.name] if happened else None)
-
-
-async def _told(result: Result[Order], fuse: Fuse, journal: FusedJournal, fresh: bool) -> Life:
-    state = result.state
-    entries = await journal.read(result.run)
-    return Life(
-        killed=False,
-        steps=tuple(fuse.passed),
-        fresh=fresh,
-        outcome=result.outcome,
-        output=result.output.model_dump() if result.outcome == "finished" else None,
-        conversation=hashlib.sha256(b"\n".join(map(bytes, state.messages))).hexdigest(),
-        runs=len(await journal.runs()),
-        faithful=State.fold(entries) == state,
-        charged=charged(state),
-    )
+PLAIN = {
+    "words": Scene((), (WORDS,), (), output=None, answer=WORDS),
+    "form": Scene((), (LAMP,), ()),
+    "either": Scene((), ({"why": "sold out"},), (), output=(Order, Nothing), answer={"why": "sold out"}),
+    "one life": Scene(ONCE, (LOOK, PAY, LAMP)),
+    "crowd": Scene(KEYED, (CROWD, LAMP), tuple(("pay", f"1:{n}") for n in range(6))),
+    "crowd, never": Scene(ONCE, (CROWD, LAMP), tuple(("pay", f"1:{n}") for n in range(6))),
+    "greeted": Scene(KEYED, (GREETING, LOOK, PAY, WORDS, LAMP), greeted=True),
+    "named": Scene(KEYED, name="lamp-1"),
+    "said": Scene(ONCE, (LOOK, PAY, LAMP, "Gladly.", LAMP), say="Thank you, and once more?"),
+    "stopped": Scene((*ONCE, halt), (Calls(("halt", {"item": "lamp"})), LOOK, LAMP), (("reserve", "2:1"),)),
+}
+TOOLS = {
+    "denied": Scene(ASKED, effects=RESERVED, refused=("pay",)),
+    "edited": Scene(ASKED, edited={"pay": {"euros": 40}}),
+    "asked twice": Scene(ONCE, (Calls(("reserve", {"item": "lamp"}), ("pay", {"euros": 42})), LAMP),
+                         (("reserve", "1:0"), ("pay", "1:1")), policy=ask_before("write")),
+    "alone": Scene(ALONE, (Calls(("stock", {"item": "a"}), ("pay", {"euros": 1}), ("reserve", {"item": "a"})), LAMP),
+                   (("pay", "1:1"), ("reserve", "1:2"))),
+    "failing": Scene((*KEYED, sold_out, broken), (WRONG, PAY, LAMP), (("pay", "2:0"),)),
+    "slow": Scene((*KEYED, slow), (Calls(("slow", {"item": "lamp"}), ("pay", {"euros": 42})), LAMP), (("pay", "1:1"),)),
+    "timed out": Scene((tool(wire, repeat="never", timeout=0.05),), (Calls(("wire", {"euros": 42})), LAMP),
+                       (("wire", "1:0"),)),
+}  # fmt: skip
+ANSWERS = {
+    "rejected": Scene(ONCE, (LOOK, PAY, WORDS, MISFIT, LAMP)),
+    "checked": Scene(ONCE, (LOOK, PAY, {"item": "lamp", "euros": 99}, LAMP), checks=(cheap,)),
+    "another rung": Scene(KEYED, (PAY, WORDS, MISFIT, MISFIT, MISFIT, LAMP), (("pay", "1:0"),)),
+    "given up": Scene(
+        KEYED, (PAY, WORDS, MISFIT, MISFIT, MISFIT, MISFIT), (("pay", "1:0"),), ends="rejected", answer=None
+    ),
+    "stronger": Scene(KEYED, (PAY, WORDS, MISFIT, MISFIT, MISFIT, MISFIT, LAMP), (("pay", "1:0"),), model=Outdone),
+}
+MONEY = {
+    "turns": Scene(ONCE, (LOOK, PAY, LAMP), limits=Limits(turns=2), ends="limit"),
+    "calls": Scene(ONCE, (LOOK, PAY, LAMP), RESERVED, limits=Limits(tool_calls=3), ends="limit"),
+    "repeats": Scene(KEYED, (LOOK, AGAIN, AGAIN, LAMP), RESERVED, limits=Limits(repeats=1), ends="limit"),
+    "purse": Scene(KEYED, limits=Limits(dollars=None, purse=Purse("shop", 1))),
+    "retried": Scene(ONCE, (busy("busy"), LOOK, busy("busy"), busy("worse"), PAY, LAMP)),
+    "late bills": Scene(KEYED, model=LateBills),
+}
+SCENES = CLASSIC | PLAIN | TOOLS | ANSWERS | MONEY
