@@ -9,6 +9,7 @@ import pytest
 
 from outrider import Settings
 from outrider.cli.checks import Wanted, check_online
+from outrider.journal.migrations import SCHEMA
 from outrider.local import LIMITS, weights
 from outrider.testing.fake import FakeReply
 from shell import Shell
@@ -141,7 +142,7 @@ def test_runs_on_record_are_counted(outrider: Shell) -> None:
     assert outrider("run", "Hi").code == 0
     check = found(outrider("doctor", "--json"))["journal"]
     assert check["ok"] is True
-    assert f"{outrider.home}: 1 run, version 1" in check["says"]
+    assert f"{outrider.home}: 1 run, version {SCHEMA}" in check["says"]
 
 
 def test_a_model_that_cannot_be_is_named(outrider: Shell) -> None:

@@ -3,6 +3,7 @@
 import socket
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_script_that_is_none_is_refused(make: Callable[[], object], hint: str)
     assert hint in caught.value.hint
 
 
-def test_the_examples_in_the_docstring_are_tests_that_pass() -> None:
+def test_the_examples_in_the_docstring_are_tests_that_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     @tool(effect="read")
     def add(a: int, b: int) -> int:
         """Add."""
@@ -80,9 +81,12 @@ def test_the_examples_in_the_docstring_are_tests_that_pass() -> None:
 
     text = testing.__doc__ or ""
     code = "\n".join(line for line in text.splitlines() if line.startswith("    "))
-    names: dict[str, Any] = {**vars(testing), "Agent": Agent, "Settings": Settings, "add": add}
+    monkeypatch.chdir(tmp_path)
+    agent = Agent(ScriptedModel([Calls(("add", {"a": 2, "b": 3})), "It is 5."]), tools=[add], journal=tmp_path)
+    testing.record(agent.run_sync("2 and 3?"), "tests/runs/sum.jsonl", agent)
+    names: dict[str, Any] = {**vars(testing), "Agent": Agent, "Settings": Settings, "add": add, "agent": agent}
     exec(textwrap.dedent(code), names)
     tests = [value for name, value in names.items() if name.startswith("test_")]
-    assert len(tests) == 2
+    assert len(tests) == 3
     for each in tests:
         each()

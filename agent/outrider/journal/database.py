@@ -209,19 +209,34 @@ def _prepare(connection: sqlite3.Connection, file: Path, create: bool) -> None:
 
 def _version(connection: sqlite3.Connection, file: Path) -> int:
     """The version of the tables, 0 when there are none yet."""
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = migrations.version(connection)
+    application, version, filled = _looked_at(connection)
     if application == APPLICATION and version > SCHEMA:
         raise JournalError(
             f"the journal {file} was written by a newer Outrider (its version is {version}, ours {SCHEMA})",
             "Upgrade Outrider, or set OUTRIDER_HOME to another folder.",
         )
-    if application != APPLICATION and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+    if application != APPLICATION and filled:
         raise JournalError(
             f"{file} is the database of another program",
             "Move it away, or set OUTRIDER_HOME to another folder.",
         )
     return version
+
+
+def _looked_at(connection: sqlite3.Connection) -> tuple[int, int, bool]:
+    """Whose file it is, the version of its tables, and whether there are any, as of one moment.
+
+    Otherwise a process that makes the tables between two looks would seem to have made another program's file.
+    """
+    alone = not connection.in_transaction
+    if alone:
+        connection.execute("BEGIN")
+    application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = migrations.version(connection)
+    filled = connection.execute("SELECT 1 FROM sqlite_schema").fetchone() is not None
+    if alone:
+        connection.execute("ROLLBACK")
+    return application, version, filled
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
