@@ -42,6 +42,8 @@ class Screen:
         self._request = 0
         """The number of the request whose reply is coming in."""
         self._thread: threading.Thread | None = None
+        self._pen = threading.Lock()
+        """Held by the thread while it draws, and by whoever wants it to draw no more."""
 
     def open(self) -> None:
         """Begin to draw."""
@@ -90,7 +92,8 @@ class Screen:
             self._new.put(lines)
 
     def abandon(self) -> None:
-        """Clear the status line at once, whatever the thread is doing: the process is about to end."""
+        """Clear the status line at once and draw no more: the process is about to end, in a signal's function."""
+        self._pen.acquire(timeout=0.5)  # never given back; no longer, for a terminal may have stopped taking anything
         os.write(self._stream.fileno(), b"\r\x1b[J")
 
     # ---------------------------------------------------------------------------------------- the thread
@@ -105,7 +108,8 @@ class Screen:
                 lines, going = self._waiting()
                 width = width_of(self._stream)
                 fitted = [row for line in lines for row in rows(line, width)]
-                terminal = terminal and glass.draw(fitted, _bottom(self._now, width) if going else "")
+                with self._pen:
+                    terminal = terminal and glass.draw(fitted, _bottom(self._now, width) if going else "")
 
     def _waiting(self) -> tuple[list[Line], bool]:
         """The lines that have come, after a tick at most, and whether there may be more."""
