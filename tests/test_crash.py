@@ -24,7 +24,7 @@ from outrider.journal.sqlite import SQLiteJournal
 from outrider.testing import Calls, ScriptedModel
 
 SHARE = "1" if os.environ.get("OUTRIDER_CRASH") == "all" else "5"
-WATCHDOG_SECONDS = 1200
+WATCHDOG_SECONDS = 7200 if SHARE == "1" else 1200
 
 FORKED = """
 import os, signal

@@ -154,6 +154,23 @@ async def test_an_owner_that_was_replaced_is_fenced_and_nobody_else(journal: SQL
     assert sql(home, "SELECT epoch FROM event WHERE run = 1 ORDER BY seq") == [(1,), (2,)]
 
 
+async def test_a_run_may_be_taken_from_an_owner_that_lives(journal: SQLiteJournal, home: Path) -> None:
+    old, other = await run_with(journal, "one"), SQLiteJournal(home)
+    with pytest.raises(RunBusy):
+        await other.claim("one")
+    new = await other.claim("one", take=True)
+    note(old, 2)
+    with pytest.raises(Fenced, match="taken over"):
+        await old.flush()
+    await old.close()  # and gives nobody's run up
+    with pytest.raises(RunBusy):
+        await journal.claim("one")
+    note(new, 2)
+    await new.close()
+    await other.close()
+    assert await numbers(journal, "one") == [1, 2]
+
+
 async def test_time_alone_fences_nobody(journal: SQLiteJournal, home: Path) -> None:
     log = await run_with(journal, "one")
     sql(home, "UPDATE owner SET beat = 0")

@@ -110,8 +110,8 @@ class FusedJournal:
         self._reach("after create")
         return FusedLog(log, self._reach)
 
-    async def claim(self, run: str) -> Log:
-        log = self._log = await self._journal.claim(run)
+    async def claim(self, run: str, take: bool = False) -> Log:
+        log = self._log = await self._journal.claim(run, take)
         self._reach("after claim")
         return FusedLog(log, self._reach)
 

@@ -125,8 +125,12 @@ class Journal(Protocol):
         """
         ...
 
-    async def claim(self, run: str) -> Log:
-        """Own an existing run, raising its epoch. Raises RunNotFound, or RunBusy while its owner lives."""
+    async def claim(self, run: str, take: bool = False) -> Log:
+        """Own an existing run, raising its epoch. Raises RunNotFound, or RunBusy while its owner lives.
+
+        With ``take`` the owner is not asked: somebody who gives out the work, and hears no more of it, has decided that
+        it is gone. Should it live, its next append is refused. A run that is open in this process stays RunBusy.
+        """
         ...
 
     async def read(self, run: str, after: int = 0) -> list[Entry]:

@@ -52,7 +52,7 @@ class NoJournal:
         """A log that keeps nothing."""
         return NoLog()
 
-    async def claim(self, run: str) -> NoLog:
+    async def claim(self, run: str, take: bool = False) -> NoLog:
         """Raises RunNotFound."""
         raise self._none(run)
 

@@ -104,10 +104,13 @@ class SQLiteJournal:
         await writer.create(record)
         return SQLiteLog(writer, record)
 
-    async def claim(self, run: str) -> SQLiteLog:
-        """Own an existing run, raising its epoch. Raises RunNotFound, or RunBusy while its owner lives."""
+    async def claim(self, run: str, take: bool = False) -> SQLiteLog:
+        """Own an existing run, raising its epoch. Raises RunNotFound, or RunBusy while its owner lives.
+
+        With ``take`` a living owner in another process is not asked, and its next append is refused.
+        """
         writer, record = self._open(run)
-        await writer.claim(record)
+        await writer.claim(record, take)
         try:
             return SQLiteLog(writer, record, tuple(await self.read(run)))
         except BaseException:

@@ -56,13 +56,15 @@ def check_new(connection: sqlite3.Connection, run: str) -> None:
         raise _taken(run)
 
 
-def take_over(connection: sqlite3.Connection, run: str, me: Owner) -> tuple[int, int]:
-    """Make ``me`` the owner; returns the run's number and its new epoch. Raises RunNotFound or RunBusy."""
+def take_over(connection: sqlite3.Connection, run: str, me: Owner, take: bool) -> tuple[int, int]:
+    """Make ``me`` the owner; returns the run's number and its new epoch. Raises RunNotFound or, unless told to
+    ``take`` it, RunBusy.
+    """
     row = connection.execute("SELECT number, epoch + 1, owner FROM run WHERE id = ?", (run,)).fetchone()
     if row is None:
         raise _not_found(connection, run)
     number, epoch, holder = row
-    for owner, age in owners(connection, holder or ""):
+    for owner, age in [] if take else owners(connection, holder or ""):
         if owner.id != me.id and not is_void(owner, me, age):
             raise busy(run, owner)
     connection.execute("UPDATE run SET owner = ?, epoch = ? WHERE number = ?", (me.id, epoch, number))

@@ -89,9 +89,9 @@ class Writer:
         """Make sure that the journal is usable and that no run has this id."""
         await self._begin(record, self._check_new)
 
-    async def claim(self, record: Record) -> None:
-        """Take the run over, raising its epoch."""
-        await self._begin(record, self._take_over)
+    async def claim(self, record: Record, take: bool) -> None:
+        """Take the run over, raising its epoch; with ``take`` even from a living owner."""
+        await self._begin(record, lambda record: self._take_over(record, take))
 
     async def flush(self, record: Record) -> None:
         """Return once all rows of the record are on disk."""
@@ -243,10 +243,10 @@ class Writer:
         with self._opening(record), self._database.use() as connection:
             tables.check_new(connection, record.run)
 
-    def _take_over(self, record: Record) -> None:
+    def _take_over(self, record: Record, take: bool) -> None:
         with self._opening(record):
             with self._writing() as connection:
-                record.number, record.epoch = tables.take_over(connection, record.run, self._owner)
+                record.number, record.epoch = tables.take_over(connection, record.run, self._owner, take)
             self._look_into_inbox()
 
     @contextmanager
