@@ -1,12 +1,12 @@
 """What the requests on record have cost, read from a journal's database without folding a run."""
 
-import sqlite3
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import groupby
 from typing import NamedTuple
 
-from outrider.journal import Cost, tables
+from outrider.journal import Cost
+from outrider.journal.store import Connection
 
 _KINDS = ("request_sent", "replied", "request_failed", "cost_settled")
 
@@ -38,20 +38,20 @@ _FIELDS = (
     "kind", "number", "model", "provider", "usage.prompt_tokens", "usage.completion_tokens", "usage.cost", "billed",
     "reserved", "estimate", "cost",
 )  # fmt: skip
-_COLUMNS = ", ".join(f"json_extract(CAST(whole AS TEXT), '$.{field}')" for field in _FIELDS)
+_BEGINNINGS = tuple(f'{{"kind":"{kind}"'.encode() for kind in _KINDS)
 # Events are written with their kind first: so only those that tell of money are parsed.
-_BEGIN = "substr(event.body, 1, {size}) = CAST('{begin}' AS BLOB)"
-_OF_MONEY = " OR ".join(
-    _BEGIN.format(size=len(begin), begin=begin) for begin in (f'{{"kind":"{kind}"' for kind in _KINDS)
-)
+_OF_MONEY = " OR ".join(f"substr(event.body, 1, {len(begin)}) = ?" for begin in _BEGINNINGS)
 
 
-def costs(connection: sqlite3.Connection, since: float) -> list[Cost]:
+def costs(connection: Connection, since: float) -> list[Cost]:
     """Every request since then (Unix seconds) that has cost or may have cost something, run by run."""
-    events = f"SELECT run, seq, at, {tables.whole_body(connection)} AS whole FROM event WHERE at >= ? AND ({_OF_MONEY})"
+    whole = connection.whole_body()
+    members = ", ".join(connection.member("whole", field) for field in _FIELDS)
+    events = f"SELECT run, seq, at, {whole} AS whole FROM event WHERE at >= ? AND ({_OF_MONEY})"
     rows = connection.execute(
-        f"SELECT run.id, run.model, at, {_COLUMNS} FROM ({events}) JOIN run ON run.number = run ORDER BY run, seq",
-        (since,),
+        f"SELECT run.id, run.model, at, {members} FROM ({events}) AS told"
+        " JOIN run ON run.number = run ORDER BY run, seq",
+        (since, *_BEGINNINGS),
     )
     runs = groupby(map(_Row._make, rows), lambda row: row.run)
     return [cost for _, its in runs for cost in _of_run(its)]

@@ -8,13 +8,14 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from outrider.errors import JournalError, RunNotFound
 from outrider.journal import migrations
+from outrider.journal.connection import SQLiteConnection
 from outrider.journal.migrations import SCHEMA
 from outrider.journal.mounts import network_of
 
@@ -24,6 +25,8 @@ PATIENCE = 10.0
 """Seconds to wait for another process that is writing."""
 
 _UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+
+T = TypeVar("T")
 
 _opening = threading.Lock()
 _open: "set[Database]" = set()
@@ -39,20 +42,23 @@ def default_home() -> Path:
 class Database:
     """One connection to the journal in ``home``, opened at first use; ``create`` makes what is missing.
 
-    Usable from any thread, by one at a time. Without ``create``, a journal that cannot be written can still be read.
+    ``outrider.journal.store.Store`` is its contract. Usable from any thread, by one at a time. Without ``create``, a
+    journal that cannot be written can still be read.
     """
+
+    poll = 0.5
 
     def __init__(self, home: Path, create: bool) -> None:
         self.file = home / FILE
         self.openings = 0
         self._create = create
-        self._connection: sqlite3.Connection | None = None
+        self._connection: SQLiteConnection | None = None
         self._identity = (0, 0)
         self._still: Still | None = None
         self._lock = threading.Lock()
 
     @contextmanager
-    def use(self) -> Generator[sqlite3.Connection]:
+    def use(self) -> Generator[SQLiteConnection]:
         """The connection; whatever goes wrong with it comes out as a JournalError."""
         with self._lock:
             try:
@@ -67,19 +73,43 @@ class Database:
                         self._connection.execute("ROLLBACK")
 
     @contextmanager
-    def transaction(self) -> Generator[sqlite3.Connection]:
+    def transaction(self) -> Generator[SQLiteConnection]:
         """The connection inside a writing transaction, committed at the end and undone by any error."""
         with self.use() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
 
+    def ask(self, query: Callable[[SQLiteConnection], T]) -> T:
+        """Do what only reads."""
+        with self.use() as connection:
+            return query(connection)
+
+    def change(self, work: Callable[[SQLiteConnection], T]) -> T:
+        """Do this in one transaction."""
+        with self.transaction() as connection:
+            return work(connection)
+
+    def explain(self, error: Exception) -> JournalError:
+        """What went wrong with the file, in words for people."""
+        return explain(error, self.file)
+
+    def moved(self) -> object:
+        """Another value once anybody else has written to the file."""
+        with self.use() as connection:
+            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        return self.openings, version
+
+    def listen(self, woken: Callable[[], None]) -> Callable[[], None]:
+        """Nobody calls from a file: the writer looks at it."""
+        return lambda: None
+
     def close(self) -> None:
         """Close the connection, if open."""
         with self._lock:
             self._disconnect()
 
-    def _current(self) -> sqlite3.Connection | None:
+    def _current(self) -> SQLiteConnection | None:
         """The open connection, unless its file has been deleted: SQLite would go on writing to nowhere."""
         if self._connection and _identity(self.file) != self._identity:
             self._disconnect()
@@ -92,7 +122,7 @@ class Database:
             with suppress(sqlite3.Error):  # closing tidies the file up; what was committed is safe without
                 connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> SQLiteConnection:
         with _opening:
             _watch_forks()
             if self._create:
@@ -104,10 +134,10 @@ class Database:
             _open.add(self)
         return connection
 
-    def _opened(self, how: str = "") -> sqlite3.Connection:
+    def _opened(self, how: str = "") -> SQLiteConnection:
         connection = sqlite3.connect(
             f"{self.file.as_uri()}?{how or ('mode=rwc' if self._create else 'mode=rw')}",
-            uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False,
+            uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False, factory=SQLiteConnection,
         )  # fmt: skip
         try:
             _prepare(connection, self.file, self._create)
@@ -116,7 +146,7 @@ class Database:
             raise
         return connection
 
-    def _opened_to_read(self) -> sqlite3.Connection:
+    def _opened_to_read(self) -> SQLiteConnection:
         """The connection; where nothing can be written, one that only reads.
 
         SQLite needs to write even for reading, unless it is told that the file does not change. That is so while no

@@ -6,17 +6,15 @@ boot and one pid namespace. Of a process that cannot be seen from here, only its
 
 import os
 import secrets
-import sqlite3
 from pathlib import Path
 from socket import gethostname
 
 from msgspec import Struct
 
+from outrider.journal.store import Connection
+
 BEAT = 10.0
 """Seconds between two heartbeats."""
-
-NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
-"""The database's clock, in SQL: whole Unix seconds."""
 
 VOID = 60.0
 """Seconds without a heartbeat after which an owner that cannot be seen from here counts as dead."""
@@ -51,25 +49,25 @@ def this_process() -> Owner:
     return Owner(secrets.token_hex(8), gethostname(), boot, space, pid, started)
 
 
-def owners(connection: sqlite3.Connection, id: str | None = None) -> list[tuple[Owner, float]]:
+def owners(connection: Connection, id: str | None = None) -> list[tuple[Owner, float]]:
     """All owners on record, or one, each with the seconds since its last heartbeat."""
     rows = connection.execute(
-        f"SELECT id, host, boot, space, pid, started, {NOW} - beat FROM owner WHERE id = coalesce(?, id)",
+        f"SELECT id, host, boot, space, pid, started, {connection.now} - beat FROM owner WHERE id = coalesce(?, id)",
         (id,),
     )
     return [(Owner(*row[:6]), row[6]) for row in rows]
 
 
-def beat(connection: sqlite3.Connection, owner: Owner) -> None:
+def beat(connection: Connection, owner: Owner) -> None:
     """Put the owner on record as alive now."""
     connection.execute(
-        f"INSERT INTO owner(id, host, boot, space, pid, started, beat) VALUES(?, ?, ?, ?, ?, ?, {NOW})"
+        f"INSERT INTO owner(id, host, boot, space, pid, started, beat) VALUES(?, ?, ?, ?, ?, ?, {connection.now})"
         " ON CONFLICT(id) DO UPDATE SET beat = excluded.beat",
         (owner.id, owner.host, owner.boot, owner.space, owner.pid, owner.started),
     )
 
 
-def forget_dead(connection: sqlite3.Connection, here: Owner) -> None:
+def forget_dead(connection: Connection, here: Owner) -> None:
     """Forget the processes that are certainly gone, so that the table does not grow."""
     for owner, _ in owners(connection):
         if certainly_dead(owner, here):
@@ -77,7 +75,7 @@ def forget_dead(connection: sqlite3.Connection, here: Owner) -> None:
             connection.execute("DELETE FROM owner WHERE id = ?", (owner.id,))
 
 
-def sign_off(connection: sqlite3.Connection, owner: Owner) -> None:
+def sign_off(connection: Connection, owner: Owner) -> None:
     """Take the owner off the record, unless a run is still in its name."""
     connection.execute(
         "DELETE FROM owner WHERE id = ? AND NOT EXISTS (SELECT 1 FROM run WHERE run.owner = owner.id)",

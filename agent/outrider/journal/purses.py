@@ -8,9 +8,11 @@ from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 from outrider.journal import Spent, migrations
+from outrider.journal.connection import SQLiteConnection
+from outrider.journal.store import Connection
 from outrider.purse import Price, Purse, Share, share
 
-Living = Callable[[sqlite3.Connection], AbstractSet[str]]
+Living = Callable[[Connection], AbstractSet[str]]
 """Gives the runs that a living process owns."""
 
 
@@ -20,10 +22,11 @@ def today(purse: Purse) -> str:
 
 
 def draw(
-    connection: sqlite3.Connection, purse: Purse, run: str, number: int, price: Price, waits: bool, living: Living
+    connection: Connection, purse: Purse, run: str, number: int, price: Price, waits: bool, living: Living
 ) -> Share:
     """Put money aside for a request, inside a writing transaction. Only ``living`` runs may give some back soon."""
     day = today(purse)
+    connection.lock(purse.name)
     spent, factor = _of(connection, purse.name, day)
     rows = connection.execute(
         "SELECT run, amount FROM draw WHERE name = ? AND day = ? AND NOT (run = ? AND number = ?)",
@@ -36,14 +39,16 @@ def draw(
     got = share(price, purse.dollars, used, in_flight, factor, waits)
     if got.put_aside is not None:
         connection.execute(
-            "INSERT OR REPLACE INTO draw VALUES(?, ?, ?, ?, ?, ?)",
+            "INSERT INTO draw VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(name, run, number)"
+            " DO UPDATE SET day = excluded.day, amount = excluded.amount, factor = excluded.factor",
             (purse.name, run, number, day, str(got.put_aside), "0" if price.billed else str(got.factor)),
         )
     return got
 
 
-def settle(connection: sqlite3.Connection, purse: Purse, run: str, number: int, cost: Decimal) -> None:
+def settle(connection: Connection, purse: Purse, run: str, number: int, cost: Decimal) -> None:
     """A request has its bill: what was put aside beyond it is there for others again. Doing so twice does nothing."""
+    connection.lock(purse.name)
     row = connection.execute(
         "SELECT day, amount, factor FROM draw WHERE name = ? AND run = ? AND number = ?", (purse.name, run, number)
     ).fetchone()
@@ -55,21 +60,23 @@ def settle(connection: sqlite3.Connection, purse: Purse, run: str, number: int, 
         factor = max(factor, then * cost / amount)
     connection.execute("DELETE FROM draw WHERE name = ? AND run = ? AND number = ?", (purse.name, run, number))
     connection.execute(
-        "INSERT OR REPLACE INTO purse VALUES(?, ?, ?, ?)", (purse.name, day, str(spent + cost), str(factor))
+        "INSERT INTO purse VALUES(?, ?, ?, ?)"
+        " ON CONFLICT(name, day) DO UPDATE SET spent = excluded.spent, factor = excluded.factor",
+        (purse.name, day, str(spent + cost), str(factor)),
     )
 
 
-def undecided(connection: sqlite3.Connection, purse: Purse, run: str) -> list[int]:
+def undecided(connection: Connection, purse: Purse, run: str) -> list[int]:
     """The requests of a run for which money is put aside."""
-    if not _made(connection):
+    if not connection.has("draw"):  # version 1 made it with the first purse
         return []
     rows = connection.execute("SELECT number FROM draw WHERE name = ? AND run = ?", (purse.name, run))
     return [number for (number,) in rows]
 
 
-def spent(connection: sqlite3.Connection) -> list[Spent]:
+def spent(connection: Connection) -> list[Spent]:
     """All purses, by day."""
-    if not _made(connection):
+    if not connection.has("draw"):
         return []
     billed = {
         (name, day): Decimal(amount) for name, day, amount in connection.execute("SELECT name, day, spent FROM purse")
@@ -80,17 +87,12 @@ def spent(connection: sqlite3.Connection) -> list[Spent]:
     return [Spent(name, day, billed.get((name, day), Decimal(0)), aside[name, day]) for name, day in sorted(aside)]
 
 
-def _of(connection: sqlite3.Connection, name: str, day: str) -> tuple[Decimal, Decimal]:
+def _of(connection: Connection, name: str, day: str) -> tuple[Decimal, Decimal]:
     row = connection.execute("SELECT spent, factor FROM purse WHERE name = ? AND day = ?", (name, day)).fetchone()
     return (Decimal(row[0]), Decimal(row[1])) if row else (Decimal(0), Decimal(1))
 
 
-def _made(connection: sqlite3.Connection) -> bool:
-    """Version 1 made the tables with the first purse, and a file that is only read stays as it is."""
-    return bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'draw'").fetchone())
-
-
-def _all(connection: sqlite3.Connection) -> set[str]:
+def _all(connection: Connection) -> set[str]:
     return {run for (run,) in connection.execute("SELECT DISTINCT run FROM draw")}
 
 
@@ -99,7 +101,9 @@ class InMemory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._connection = sqlite3.connect(
+            ":memory:", check_same_thread=False, isolation_level=None, factory=SQLiteConnection
+        )
         migrations.make(self._connection, migrations.PURSES)
 
     def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from outrider.journal import Summary, tables
+from outrider.journal.connection import SQLiteConnection
 from outrider.journal.database import Database
+from outrider.journal.store import Connection, Store
 
 _RUNS = 20
 """Runs removed in one transaction."""
@@ -25,10 +27,10 @@ _ROW = 100
 """Bytes of an event beside its body, about: its columns and its places in the indexes."""
 
 
-def sizes(connection: sqlite3.Connection) -> dict[str, int]:
+def sizes(connection: SQLiteConnection) -> dict[str, int]:
     """The bytes in use in the file by run, about: what all take together is shared out by the length of events."""
     parts = [f"SELECT run, {_ROW} + length(body) AS bytes FROM event"]
-    if tables.apart(connection):
+    if connection.apart():
         parts.append("SELECT run, length(body) FROM body")
     rows = connection.execute(
         "SELECT id, coalesce(sum(bytes), 1) FROM run LEFT JOIN"
@@ -39,21 +41,22 @@ def sizes(connection: sqlite3.Connection) -> dict[str, int]:
     return {run: round(length * share) for run, length in lengths.items()}
 
 
-def remove(database: Database, runs: Sequence[Summary]) -> list[str]:
+def remove(store: Store, runs: Sequence[Summary]) -> list[str]:
     """Remove these runs whole and return their ids; those that have gone on since, or have a living owner, stay."""
     removed: list[str] = []
     pace = _Pace()
     for first in range(0, len(runs), _RUNS):
         pace.step()
-        with database.transaction() as connection:
-            living = tables.living(connection)
-            removed += [
-                run.run
-                for run in runs[first : first + _RUNS]
-                if run.run not in living
-                and connection.execute("DELETE FROM run WHERE id = ? AND updated = ?", (run.run, run.updated)).rowcount
-            ]
+        some = runs[first : first + _RUNS]
+        removed += store.change(lambda connection, some=some: _remove(connection, some))
     return removed
+
+
+def _remove(connection: Connection, runs: Sequence[Summary]) -> list[str]:
+    living = tables.living(connection)
+    delete = "DELETE FROM run WHERE id = ? AND updated = ?"
+    at_rest = [run for run in runs if run.run not in living]
+    return [run.run for run in at_rest if connection.execute(delete, (run.run, run.updated)).rowcount]
 
 
 def shrink(database: Database) -> None:

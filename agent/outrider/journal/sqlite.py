@@ -2,87 +2,22 @@
 
 import asyncio
 import os
-import sqlite3
-import threading
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
-
-from outrider.commands import AnyCommand, Command, Unreadable, decode
-from outrider.errors import Fenced, JournalError, RunNotFound
-from outrider.events import Entry
-from outrider.journal import Cost, Removed, Spent, Summary, Totals, costs, purses, removal, tables
+from outrider.errors import JournalError, RunNotFound
+from outrider.journal import Removed, Summary, removal
 from outrider.journal.database import FILE, Database, default_home, explain, no_journal, still
-from outrider.journal.tables import Record, Row
-from outrider.journal.writer import Writer
-from outrider.purse import Price, Purse, Share
+from outrider.journal.sql import SQLJournal, SQLLog
 
 __all__ = ["SQLiteJournal", "SQLiteLog", "default_home"]
 
-T = TypeVar("T")
+SQLiteLog = SQLLog
 
 
-class SQLiteLog:
-    """One open run of a ``SQLiteJournal``; ``outrider.journal.Log`` is its contract."""
-
-    def __init__(self, writer: Writer, record: Record, entries: tuple[Entry, ...] = ()) -> None:
-        self._writer = writer
-        self._record = record
-        self._entries = entries
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """What was on record when the run was claimed."""
-        return self._entries
-
-    @property
-    def mail(self) -> bool:
-        """Whether commands wait in the inbox; at most a second behind."""
-        return not self._record.inbox <= self._record.taken
-
-    def on_mail(self, woken: Callable[[], None]) -> None:
-        """Call this, on the running event loop, when commands have come in; at most a second behind."""
-        loop = asyncio.get_running_loop()
-        self._record.woken = lambda: loop.call_soon_threadsafe(woken)
-
-    def append(self, entry: Entry, body: bytes, totals: Totals | None = None) -> None:
-        """Hand over the next entry. Never waits; it is on disk after the next ``flush``."""
-        if self._record.released:
-            raise tables.closed(self._record.run)
-        command: int = getattr(entry.event, "command", 0)
-        if command:
-            self._record.taken.add(command)
-        self._record.rows.append(Row(entry.seq, entry.at, body, command, totals))
-
-    async def flush(self) -> None:
-        """Return once everything appended is on disk.
-
-        Raises Fenced when another process owns the run. Raises JournalError when the store fails; what was
-        appended is then kept, and the next flush tries again.
-        """
-        if lost := self._record.lost:
-            raise Fenced(lost.message, lost.hint)
-        if self._record.rows:
-            await self._writer.flush(self._record)
-
-    async def commands(self) -> list[tuple[int, AnyCommand]]:
-        """The commands that no appended event has taken, oldest first, with their ids."""
-        rows = await self._writer.commands(self._record)
-        return [(id, _command(id, body)) for id, body in rows if id not in self._record.taken]
-
-    async def close(self) -> None:
-        """Flush, and give the run up. Raises what ``flush`` raises; closing again does nothing."""
-        if not self._record.released:
-            self._record.released = True
-            await self._writer.release(self._record)
-
-
-class SQLiteJournal:
+class SQLiteJournal(SQLJournal):
     """Runs kept in ``journal.db`` in the folder ``path``, by default ``$OUTRIDER_HOME`` or ``.outrider``.
 
     The folder is made by the first run, readable by its owner only. One journal serves any number of runs,
@@ -92,87 +27,14 @@ class SQLiteJournal:
 
     def __init__(self, path: str | Path | None = None) -> None:
         self.home = Path(os.path.abspath(Path(path or default_home()).expanduser()))
-        self.commits = 0
         self._database = Database(self.home, create=True)
-        self._writer: Writer | None = None
-        self._lock = threading.Lock()
+        super().__init__(self._database)
         weakref.finalize(self, self._database.close)
-
-    async def create(self, run: str) -> SQLiteLog:
-        """Begin a new run and own it; others see it from its first flush on."""
-        writer, record = self._open(run)
-        await writer.create(record)
-        return SQLiteLog(writer, record)
-
-    async def claim(self, run: str, take: bool = False) -> SQLiteLog:
-        """Own an existing run, raising its epoch. Raises RunNotFound, or RunBusy while its owner lives.
-
-        With ``take`` a living owner in another process is not asked, and its next append is refused.
-        """
-        writer, record = self._open(run)
-        await writer.claim(record, take)
-        try:
-            return SQLiteLog(writer, record, tuple(await self.read(run)))
-        except BaseException:
-            record.released = True
-            await writer.release(record)
-            raise
-
-    async def read(self, run: str, after: int = 0) -> list[Entry]:
-        """The flushed entries with a number above ``after``. Raises RunNotFound."""
-        return await self._ask(lambda connection: tables.entries(connection, run, after))
-
-    async def runs(self, limit: int = 50) -> list[Summary]:
-        """The newest runs first."""
-        try:
-            return await self._ask(lambda connection: tables.summaries(connection, limit))
-        except RunNotFound:  # no journal yet
-            return []
-
-    async def find(self, prefix: str) -> str:
-        """The one run whose id begins so. Raises RunNotFound, naming candidates when there are several."""
-        return await self._ask(lambda connection: tables.find(connection, prefix))
-
-    async def tell(self, run: str, command: Command) -> int:
-        """Put a command into the inbox of a run; returns its id. Raises RunNotFound."""
-        body = msgspec.json.encode(command)
-        return await self._ask(lambda connection: tables.put(connection, run, body))
-
-    async def pending(self, run: str) -> list[tuple[int, AnyCommand]]:
-        """The commands in the inbox of a run that wait for its owner, oldest first, with their ids; takes none."""
-        rows = await self._ask(lambda connection: tables.pending(connection, run))
-        return [(id, _command(id, body)) for id, body in rows]
-
-    async def draw(self, purse: Purse, run: str, number: int, price: Price, waits: bool) -> Share:
-        """Put money from a purse aside for a request of a run, on disk before this returns."""
-        return await self._change(lambda c: purses.draw(c, purse, run, number, price, waits, tables.living))
-
-    async def settle(self, purse: Purse, run: str, number: int, cost: Decimal) -> None:
-        """That request has cost so many dollars; the rest of what was put aside is given back."""
-        await self._change(lambda connection: purses.settle(connection, purse, run, number, cost))
-
-    async def undecided(self, purse: Purse, run: str) -> list[int]:
-        """The requests of a run for which money of that purse is put aside."""
-        return await self._ask(lambda connection: purses.undecided(connection, purse, run))
-
-    async def costs(self, since: float = 0.0) -> list[Cost]:
-        """Every request since then (Unix seconds) that has cost or may have cost something."""
-        try:
-            return await self._ask(lambda connection: costs.costs(connection, since))
-        except RunNotFound:  # no journal yet
-            return []
-
-    async def spent(self) -> list[Spent]:
-        """What has gone from each purse, by day."""
-        try:
-            return await self._ask(purses.spent)
-        except RunNotFound:  # no journal yet
-            return []
 
     async def sizes(self) -> dict[str, int]:
         """About how many bytes each run takes in the file."""
         try:
-            return await self._ask(removal.sizes)
+            return await asyncio.to_thread(self._sizes)
         except RunNotFound:  # no journal yet
             return {}
 
@@ -184,46 +46,12 @@ class SQLiteJournal:
         """
         return await asyncio.to_thread(self._remove, runs) if runs else Removed()
 
-    async def close(self) -> None:
-        """Flush and give up the runs still open, which ends the thread. The journal may be used again."""
-        writer = self._writer
-        logs = [SQLiteLog(writer, record) for record in writer.records()] if writer and writer.ours else []
-        results = await asyncio.gather(*(log.close() for log in logs), return_exceptions=True)
-        await asyncio.to_thread(self._database.close)
-        for result in results:
-            if result:
-                raise result
-
-    def _open(self, run: str) -> tuple[Writer, Record]:
-        with self._lock:
-            writer = self._writer
-            record = writer.open(run) if writer and writer.ours else None
-            while writer is None or record is None:
-                writer = self._writer = Writer(self._database, self._count)
-                record = writer.open(run)
-            return writer, record
-
-    def _count(self) -> None:
-        self.commits += 1
-
-    async def _ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query in a thread, on a connection of its own."""
-        return await asyncio.to_thread(self._query, query)
-
-    async def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do it in one transaction, in a thread."""
-
-        def change() -> T:
-            try:
-                with self._database.transaction() as connection:
-                    return work(connection)
-            except OSError as error:
-                raise explain(error, self._database.file) from error
-
-        return await asyncio.to_thread(change)
+    def _sizes(self) -> dict[str, int]:
+        with self._existing() as database:
+            return database.ask(removal.sizes)
 
     def _remove(self, runs: Sequence[Summary]) -> Removed:
-        with self._opened() as database:
+        with self._existing() as database:
             before = still(database.file)
             removed = removal.remove(database, runs)
             if removed:
@@ -231,12 +59,8 @@ class SQLiteJournal:
             after = still(database.file)
         return Removed(tuple(removed), max(0, before.size + before.waiting - after.size - after.waiting))
 
-    def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        with self._opened() as database, database.use() as connection:
-            return query(connection)
-
     @contextmanager
-    def _opened(self) -> Generator[Database]:
+    def _existing(self) -> Generator[Database]:
         """The file that is there, on a connection of its own. Raises RunNotFound when there is none."""
         database = Database(self.home, create=False)
         try:
@@ -253,10 +77,3 @@ def _absent(home: Path) -> JournalError:
     if home.exists() and not home.is_dir():
         return explain(NotADirectoryError(), home / FILE)
     return no_journal(home)
-
-
-def _command(id: int, body: bytes) -> AnyCommand:
-    try:
-        return decode(body)
-    except (msgspec.DecodeError, TypeError) as error:
-        return Unreadable("", f"command {id} cannot be read, damaged or of a newer Outrider: {error}")

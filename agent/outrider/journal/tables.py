@@ -1,7 +1,5 @@
 """What is written to and read from the tables of runs, statement by statement."""
 
-import sqlite3
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -12,6 +10,7 @@ from outrider.errors import Fenced, JournalError, RunBusy, RunNotFound, RunTaken
 from outrider.events import Entry, decode
 from outrider.journal import Summary, Totals
 from outrider.journal.owner import Owner, is_void, owners, this_process
+from outrider.journal.store import Connection
 from outrider.messages import Usage
 
 LARGE = 32_768
@@ -50,17 +49,18 @@ class Record:
 # ------------------------------------------------------------------------------------------------ writing
 
 
-def check_new(connection: sqlite3.Connection, run: str) -> None:
+def check_new(connection: Connection, run: str) -> None:
     """Raise JournalError when the id is taken."""
     if connection.execute("SELECT 1 FROM run WHERE id = ?", (run,)).fetchone():
         raise _taken(run)
 
 
-def take_over(connection: sqlite3.Connection, run: str, me: Owner, take: bool) -> tuple[int, int]:
+def take_over(connection: Connection, run: str, me: Owner, take: bool) -> tuple[int, int]:
     """Make ``me`` the owner; returns the run's number and its new epoch. Raises RunNotFound or, unless told to
     ``take`` it, RunBusy.
     """
-    row = connection.execute("SELECT number, epoch + 1, owner FROM run WHERE id = ?", (run,)).fetchone()
+    find = f"SELECT number, epoch + 1, owner FROM run WHERE id = ?{connection.for_update}"
+    row = connection.execute(find, (run,)).fetchone()
     if row is None:
         raise _not_found(connection, run)
     number, epoch, holder = row
@@ -71,15 +71,18 @@ def take_over(connection: sqlite3.Connection, run: str, me: Owner, take: bool) -
     return number, epoch
 
 
-def write(connection: sqlite3.Connection, record: Record, owner: str, release: bool) -> tuple[int, int]:
+def write(connection: Connection, record: Record, owner: str, release: bool) -> tuple[int, int]:
     """Write what was appended, and give the run up if told to; returns its number and the count of rows.
 
     Raises Fenced when the epoch has moved on.
     """
     rows = [] if record.lost else record.rows[:]  # the loop may append meanwhile
+    count = len(rows)
     number = record.number
     if rows:
         number = _write_head(connection, record, rows, owner)
+        if connection.redone:
+            rows = _missing(connection, record, number, rows)
         connection.executemany(
             "INSERT INTO event(run, seq, at, epoch, body) VALUES(?, ?, ?, ?, ?)",
             [(number, row.seq, row.at, record.epoch, _kept(row.body)) for row in rows],
@@ -97,7 +100,14 @@ def write(connection: sqlite3.Connection, record: Record, owner: str, release: b
             "UPDATE run SET owner = NULL WHERE number = ? AND epoch = ? AND owner = ?",
             (number, record.epoch, owner),
         )
-    return number, len(rows)
+    return number, count
+
+
+def _missing(connection: Connection, record: Record, number: int, rows: list[Row]) -> list[Row]:
+    """The rows that are not there: a commit that nobody has confirmed may have been one all the same."""
+    sql = "SELECT coalesce(max(seq), 0) FROM event WHERE run = ? AND epoch = ?"
+    (last,) = connection.execute(sql, (number, record.epoch)).fetchone()
+    return [row for row in rows if row.seq > last]
 
 
 def _kept(body: bytes) -> bytes:
@@ -105,7 +115,7 @@ def _kept(body: bytes) -> bytes:
     return body if len(body) < LARGE else body[: body.index(b'"', len(b'{"kind":"')) + 1] + b"}"
 
 
-def _write_head(connection: sqlite3.Connection, record: Record, rows: list[Row], owner: str) -> int:
+def _write_head(connection: Connection, record: Record, rows: list[Row], owner: str) -> int:
     """The run's own row: made by its first commit, and the place where an old owner is refused."""
     number = record.number
     if not number:
@@ -122,86 +132,76 @@ def _write_head(connection: sqlite3.Connection, record: Record, rows: list[Row],
     return number
 
 
-def _insert_run(connection: sqlite3.Connection, record: Record, rows: list[Row], owner: str) -> int:
-    try:
-        cursor = connection.execute(
-            "INSERT INTO run(id, created, updated, owner, epoch) VALUES(?, ?, ?, ?, ?)",
-            (record.run, rows[0].at, rows[-1].at, owner, record.epoch),
-        )
-    except sqlite3.IntegrityError:
-        raise _taken(record.run) from None
-    return cursor.lastrowid or 0
+def _insert_run(connection: Connection, record: Record, rows: list[Row], owner: str) -> int:
+    created = rows[0].at
+    made = connection.execute(
+        "INSERT INTO run(id, created, updated, owner, epoch) VALUES(?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING",
+        (record.run, created, rows[-1].at, owner, record.epoch),
+    )
+    find = "SELECT number, created, epoch FROM run WHERE id = ?"
+    number, *whose = connection.execute(find, (record.run,)).fetchone()
+    if not made.rowcount and not (connection.redone and whose == [created, record.epoch]):
+        raise _taken(record.run)
+    return number
 
 
-def _write_totals(connection: sqlite3.Connection, number: int, totals: Totals) -> None:
+def _write_totals(connection: Connection, number: int, totals: Totals) -> None:
     usage = totals.usage
+    task = totals.task[:500].replace("\0", "")  # PostgreSQL's texts cannot hold it
     connection.execute(
         "UPDATE run SET agent = ?, model = ?, task = ?, outcome = ?, turns = ?, tool_calls = ?, seconds = ?,"
         " prompt_tokens = ?, completion_tokens = ?, reasoning_tokens = ?, cached_tokens = ?, cost = ?"
         " WHERE number = ?",
         (
-            totals.agent, totals.model, totals.task[:500], totals.outcome, totals.turns, totals.tool_calls,
+            totals.agent, totals.model, task, totals.outcome, totals.turns, totals.tool_calls,
             totals.seconds, usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens,
             usage.cached_tokens, None if usage.cost is None else str(usage.cost), number,
         ),
     )  # fmt: skip
 
 
-def put(connection: sqlite3.Connection, run: str, command: bytes) -> int:
-    """Put a command into the inbox of a run; returns its id."""
-    cursor = connection.execute(
-        "INSERT INTO inbox(run, at, body) VALUES(?, ?, ?)", (_number(connection, run), time.time(), command)
-    )
-    return cursor.lastrowid or 0
+def put(connection: Connection, run: str, at: float, command: bytes) -> int:
+    """Put a command into the inbox of a run; returns its id. The same one of the same moment is put there once."""
+    row = (_number(connection, run), at, command)
+    find = "SELECT id FROM inbox WHERE run = ? AND at = ? AND body = ?"
+    if not connection.execute(find, row).fetchone():
+        connection.execute("INSERT INTO inbox(run, at, body) VALUES(?, ?, ?)", row)
+    connection.wake()
+    return connection.execute(find, row).fetchone()[0]
 
 
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def untaken(connection: sqlite3.Connection) -> dict[int, set[int]]:
-    """The ids of the commands that wait, by number of their run."""
+def untaken(connection: Connection, owner: str) -> dict[int, set[int]]:
+    """The ids of the commands that wait for an owner's runs, by number of their run."""
     waiting: dict[int, set[int]] = {}
-    for number, command in connection.execute("SELECT run, id FROM inbox WHERE taken IS NULL"):
+    find = "SELECT run, inbox.id FROM inbox JOIN run ON run.number = run WHERE taken IS NULL AND owner = ?"
+    for number, command in connection.execute(find, (owner,)):
         waiting.setdefault(number, set()).add(command)
     return waiting
 
 
-def commands(connection: sqlite3.Connection, number: int) -> list[tuple[int, bytes]]:
+def commands(connection: Connection, number: int) -> list[tuple[int, bytes]]:
     """The commands that wait for one run, oldest first."""
     return connection.execute(
         "SELECT id, body FROM inbox WHERE run = ? AND taken IS NULL ORDER BY id", (number,)
     ).fetchall()
 
 
-def pending(connection: sqlite3.Connection, run: str) -> list[tuple[int, bytes]]:
+def pending(connection: Connection, run: str) -> list[tuple[int, bytes]]:
     """The commands that wait for the run of that id, oldest first."""
     return commands(connection, _number(connection, run))
 
 
-def entries(connection: sqlite3.Connection, run: str, after: int) -> list[Entry]:
+def entries(connection: Connection, run: str, after: int) -> list[Entry]:
     """The entries of a run with a number above ``after``."""
-    whole = whole_body(connection)
+    whole = connection.whole_body()
     rows = connection.execute(
         f"SELECT seq, at, {whole} FROM event WHERE run = ? AND seq > ? ORDER BY seq",
         (_number(connection, run), after),
     )
     return [_entry(run, *row) for row in rows]
-
-
-def whole_body(connection: sqlite3.Connection) -> str:
-    """What stands in a SELECT from ``event`` for the whole body; begins a transaction."""
-    if not apart(connection):
-        return "event.body"
-    return "coalesce((SELECT body.body FROM body WHERE body.run = event.run AND body.seq = event.seq), event.body)"
-
-
-def apart(connection: sqlite3.Connection) -> bool:
-    """Whether the bodies of large events lie apart; begins a transaction, in which that stays so.
-
-    Another process may bring tables of version 1 forward at any time.
-    """
-    connection.execute("BEGIN")
-    return bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'body'").fetchone())
 
 
 def _entry(run: str, seq: int, at: float, body: bytes) -> Entry:
@@ -214,19 +214,19 @@ def _entry(run: str, seq: int, at: float, body: bytes) -> Entry:
         ) from error
 
 
-def living(connection: sqlite3.Connection) -> set[str]:
+def living(connection: Connection) -> set[str]:
     """The runs that a living process owns."""
     alive = _alive(connection)
     rows = connection.execute("SELECT id, owner FROM run WHERE owner IS NOT NULL")
     return {run for run, owner in rows if owner in alive}
 
 
-def _alive(connection: sqlite3.Connection) -> set[str]:
+def _alive(connection: Connection) -> set[str]:
     here = this_process()
     return {owner.id for owner, age in owners(connection) if not is_void(owner, here, age)}
 
 
-def summaries(connection: sqlite3.Connection, limit: int) -> list[Summary]:
+def summaries(connection: Connection, limit: int) -> list[Summary]:
     """The newest runs first."""
     alive = _alive(connection)
     rows = connection.execute(
@@ -250,7 +250,7 @@ def _summary(row: tuple[Any, ...], alive: set[str]) -> Summary:
     )
 
 
-def find(connection: sqlite3.Connection, prefix: str) -> str:
+def find(connection: Connection, prefix: str) -> str:
     """The one run whose id begins so, or is just that."""
     rows = connection.execute(
         "SELECT id FROM run WHERE id >= ? AND id < ? ORDER BY id LIMIT 6", (prefix, prefix + "\U0010ffff")
@@ -264,7 +264,7 @@ def find(connection: sqlite3.Connection, prefix: str) -> str:
     return found[0]
 
 
-def _number(connection: sqlite3.Connection, run: str) -> int:
+def _number(connection: Connection, run: str) -> int:
     row = connection.execute("SELECT number FROM run WHERE id = ?", (run,)).fetchone()
     if row is None:
         raise _not_found(connection, run)
@@ -274,7 +274,7 @@ def _number(connection: sqlite3.Connection, run: str) -> int:
 # ------------------------------------------------------------------------------------------------- errors
 
 
-def _not_found(connection: sqlite3.Connection, run: str) -> RunNotFound:
+def _not_found(connection: Connection, run: str) -> RunNotFound:
     known = [row[0] for row in connection.execute("SELECT id FROM run ORDER BY number DESC LIMIT 1000")]
     hint = did_you_mean(run, known) or "`outrider runs` lists the runs of this journal."
     return RunNotFound(f"no run {run} in this journal", hint)
@@ -292,7 +292,7 @@ def busy(run: str, owner: Owner) -> RunBusy:
     )
 
 
-def _refusal(connection: sqlite3.Connection, run: str) -> JournalError:
+def _refusal(connection: Connection, run: str) -> JournalError:
     if not connection.execute("SELECT 1 FROM run WHERE id = ?", (run,)).fetchone():
         return JournalError(f"run {run} has vanished from the journal", "Was the journal's folder deleted?")
     return Fenced(

@@ -7,7 +7,6 @@ beats for the process and looks into the inbox.
 
 import asyncio
 import os
-import sqlite3
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -17,12 +16,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from outrider.errors import Fenced, JournalError
 from outrider.journal import tables
-from outrider.journal.database import Database, explain
 from outrider.journal.owner import BEAT, at_work, beat, forget_dead, sign_off, this_process
+from outrider.journal.store import Connection, Store
 from outrider.journal.tables import Record
-
-POLL = 0.5
-"""Seconds between two looks into the inbox."""
 
 T = TypeVar("T")
 
@@ -47,18 +43,18 @@ class Answer(NamedTuple):
 class Writer:
     """The thread, and what it shares with the loops. ``committed`` is called after each shared commit."""
 
-    def __init__(self, database: Database, committed: Callable[[], None]) -> None:
+    def __init__(self, store: Store, committed: Callable[[], None]) -> None:
         self.ended = False
         self._committed = committed
         self._owner = this_process()
         at_work.add(self._owner.id)
         self._signed_in = False
         self._records: dict[str, Record] = {}
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._database = database
-        self._next_beat, self._next_poll = monotonic() + BEAT, monotonic() + POLL
-        self._seen = (0, 0)
+        self._store = store
+        self._next_beat, self._next_poll = monotonic() + BEAT, monotonic() + store.poll
+        self._seen: object = None
         self._thread = threading.Thread(target=self._work, name="outrider-journal", daemon=True)
 
     # ------------------------------------------------------------------------------ called by the loops
@@ -133,12 +129,14 @@ class Writer:
     # --------------------------------------------------------------------------------------- the thread
 
     def _work(self) -> None:
+        deafen = self._store.listen(lambda: self._jobs.put(None))
         while True:
             jobs = self._take()
             answers = self._answer(jobs)
             with self._lock:
                 self.ended = not self._records and self._jobs.empty()
             if self.ended:
+                deafen()
                 at_work.discard(self._owner.id)
             _wake(answers)
             if self.ended:
@@ -150,9 +148,13 @@ class Writer:
         jobs: list[Job] = []
         pause = max(0.0, min(self._next_beat, self._next_poll) - monotonic())
         with suppress(Empty):
-            jobs.append(self._jobs.get(timeout=pause))
+            job = self._jobs.get(timeout=pause)
             while True:
-                jobs.append(self._jobs.get_nowait())
+                if job:
+                    jobs.append(job)
+                else:
+                    self._next_poll, self._seen = 0.0, None  # somebody has called
+                job = self._jobs.get_nowait()
         return jobs
 
     def _answer(self, jobs: list[Job]) -> list[Answer]:
@@ -172,7 +174,7 @@ class Writer:
         except JournalError as error:
             return Answer(future, None, error)
         except Exception as error:  # noqa: BLE001 -- the thread serves other runs too
-            return Answer(future, None, explain(error, self._database.file))
+            return Answer(future, None, self._store.explain(error))
 
     def _flush(self, flushes: dict[Record, bool]) -> dict[Record, JournalError]:
         """Commit these records together, giving up those marked True; returns the refusals."""
@@ -181,7 +183,7 @@ class Writer:
         try:
             written, errors = self._commit(flushes, leaving)
         except Exception as error:  # noqa: BLE001 -- as above
-            failure = error if isinstance(error, JournalError) else explain(error, self._database.file)
+            failure = error if isinstance(error, JournalError) else self._store.explain(error)
             written, errors = {}, dict.fromkeys(flushes, failure)
         for record, (number, count) in written.items():
             record.number = number
@@ -196,57 +198,59 @@ class Writer:
     def _commit(
         self, flushes: dict[Record, bool], leaving: bool
     ) -> tuple[dict[Record, tuple[int, int]], dict[Record, JournalError]]:
-        written: dict[Record, tuple[int, int]] = {}
-        errors: dict[Record, JournalError] = {}
-        work = {record: release for record, release in flushes.items() if record.rows or (release and record.number)}
+        work = [(record, release) for record, release in flushes.items() if record.rows or (release and record.number)]
         if not work and not (leaving and self._signed_in):
-            return written, errors
-        with self._writing() as connection:
-            for record, release in work.items():
-                outcome = self._write_apart(connection, record, release)
-                if isinstance(outcome, JournalError):
-                    errors[record] = outcome
-                else:
-                    written[record] = outcome
+            return {}, {}
+
+        def write(connection: Connection) -> list[tuple[int, int] | JournalError]:
+            outcomes = [self._write_apart(connection, record, release) for record, release in work]
             if leaving:
                 sign_off(connection, self._owner)
+            return outcomes
+
+        work.sort(key=lambda item: item[0].run)  # always in one order: two processes must not wait for each other
+        outcomes = list(zip((record for record, _ in work), self._change(write), strict=True))
+        written = {record: outcome for record, outcome in outcomes if not isinstance(outcome, JournalError)}
+        errors = {record: outcome for record, outcome in outcomes if isinstance(outcome, JournalError)}
         self._signed_in = not leaving
         self._committed()
         return written, errors
 
-    def _write_apart(
-        self, connection: sqlite3.Connection, record: Record, release: bool
-    ) -> tuple[int, int] | JournalError:
+    def _write_apart(self, connection: Connection, record: Record, release: bool) -> tuple[int, int] | JournalError:
         """Write one record so that its failure leaves the others in the transaction alone."""
         connection.execute("SAVEPOINT one")
         try:
             outcome = tables.write(connection, record, self._owner.id, release)
         except Exception as error:  # while the transaction stands, any error is this run's own
-            if not connection.in_transaction:
+            if not connection.in_transaction or connection.passing(error):
                 raise
             connection.execute("ROLLBACK TO one")
-            outcome = error if isinstance(error, JournalError) else explain(error, self._database.file)
+            outcome = error if isinstance(error, JournalError) else self._store.explain(error)
         connection.execute("RELEASE one")
         return outcome
 
-    @contextmanager
-    def _writing(self) -> Generator[sqlite3.Connection]:
-        """A transaction in which this process is on record as an owner."""
-        with self._database.transaction() as connection:
+    def _change(self, work: Callable[[Connection], T]) -> T:
+        """Do it in a transaction in which this process is on record as an owner."""
+
+        def change(connection: Connection) -> T:
             if not self._signed_in:
                 beat(connection, self._owner)
                 forget_dead(connection, self._owner)
-            yield connection
+            return work(connection)
+
+        result = self._store.change(change)
         self._signed_in = True
+        return result
 
     def _check_new(self, record: Record) -> None:
-        with self._opening(record), self._database.use() as connection:
-            tables.check_new(connection, record.run)
+        with self._opening(record):
+            self._store.ask(lambda connection: tables.check_new(connection, record.run))
 
     def _take_over(self, record: Record, take: bool) -> None:
         with self._opening(record):
-            with self._writing() as connection:
-                record.number, record.epoch = tables.take_over(connection, record.run, self._owner, take)
+            record.number, record.epoch = self._change(
+                lambda connection: tables.take_over(connection, record.run, self._owner, take)
+            )
             self._look_into_inbox()
 
     @contextmanager
@@ -272,25 +276,21 @@ class Writer:
                 self._next_beat = now + BEAT
                 self._beat()
             if now >= self._next_poll:
-                self._next_poll = now + POLL
+                self._next_poll = now + self._store.poll
                 self._poll()
 
     def _beat(self) -> None:
         if self._signed_in:
-            with self._database.transaction() as connection:
-                beat(connection, self._owner)
+            self._store.change(lambda connection: beat(connection, self._owner))
 
     def _poll(self) -> None:
-        with self._database.use() as connection:
-            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        seen = (self._database.openings, version)
+        seen = self._store.moved()
         if seen != self._seen:
             self._look_into_inbox()
             self._seen = seen
 
     def _look_into_inbox(self) -> None:
-        with self._database.use() as connection:
-            waiting = tables.untaken(connection)
+        waiting = self._store.ask(lambda connection: tables.untaken(connection, self._owner.id))
         for record in self.records():
             before, record.inbox = record.inbox, frozenset(waiting.get(record.number, ()))
             if record.woken and not record.inbox <= before:
@@ -298,8 +298,7 @@ class Writer:
                     record.woken()
 
     def _commands(self, record: Record) -> list[tuple[int, bytes]]:
-        with self._database.use() as connection:
-            return tables.commands(connection, record.number)
+        return self._store.ask(lambda connection: tables.commands(connection, record.number))
 
 
 def _wake(answers: list[Answer]) -> None:

@@ -1,0 +1,118 @@
+"""What a database must give for runs to be kept in it: connections that take our SQL, and transactions.
+
+One set of statements serves every database. Where two of them differ in a word, the connection has the word.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from outrider.errors import JournalError
+
+T = TypeVar("T")
+
+
+class Rows(Protocol):
+    """What comes back from a statement."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it has changed."""
+        ...
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """The rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """A connection, used by one thread at a time. Values stand in statements as ``?``."""
+
+    now: str
+    """The database's clock, in SQL: whole Unix seconds."""
+    for_update: str
+    """What ends a SELECT whose rows nobody else may change until the transaction ends."""
+
+    def execute(self, sql: str, values: Sequence[object] = (), /) -> Rows:
+        """Run a statement."""
+        ...
+
+    def executemany(self, sql: str, values: Iterable[Sequence[object]], /) -> object:
+        """Run a statement once for each row of values."""
+        ...
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, a failed one among them."""
+        ...
+
+    @property
+    def redone(self) -> bool:
+        """Whether this transaction has been tried before, and nobody knows whether that was committed."""
+        ...
+
+    def passing(self, error: Exception) -> bool:
+        """Whether the transaction may succeed when it is done again."""
+        ...
+
+    def has(self, table: str) -> bool:
+        """Whether there is this table: those of an older version lack some."""
+        ...
+
+    def whole_body(self) -> str:
+        """What stands in a SELECT from ``event`` for the whole body."""
+        ...
+
+    def member(self, column: str, path: str) -> str:
+        """What stands in a SELECT for a member of a column with JSON: its path's names are parted by dots."""
+        ...
+
+    def lock(self, name: str) -> None:
+        """Keep others out who lock the same name, until the transaction ends."""
+        ...
+
+    def wake(self) -> None:
+        """Tell the owners of runs, once this is committed, that a command has come in."""
+        ...
+
+
+class Store(Protocol):
+    """A database with the tables of a journal. Every method may be called in any thread, and may wait.
+
+    Whatever goes wrong with the database comes out as JournalError.
+    """
+
+    poll: float
+    """Seconds between two looks into the inbox."""
+
+    def ask(self, query: Callable[[Connection], T]) -> T:
+        """Do what only reads. Raises RunNotFound when nothing has been kept there yet."""
+        ...
+
+    def change(self, work: Callable[[Connection], T]) -> T:
+        """Do this in one transaction; where the database went away amid it, perhaps more than once."""
+        ...
+
+    def explain(self, error: Exception) -> JournalError:
+        """What went wrong, in words for people, and what to do."""
+        ...
+
+    def moved(self) -> object:
+        """A value that is another one once commands may have come in."""
+        ...
+
+    def listen(self, woken: Callable[[], None]) -> Callable[[], None]:
+        """Call this, in a thread of the store's own, as soon as commands come in, where that is possible.
+
+        What is returned ends that, with its thread.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give connections back; a later use opens others."""
+        ...
