@@ -18,11 +18,11 @@ class _Row(NamedTuple):
     asked: str
     at: float
     kind: str
-    number: int
+    number: int | str
     model: str | None
     provider: str | None
-    prompt: int | None
-    completion: int | None
+    prompt: int | str | None
+    completion: int | str | None
     billed: str | None
     word: str | None
     reserved: str | None
@@ -30,7 +30,7 @@ class _Row(NamedTuple):
     settled: str | None
 
     def cost(self, billed: str | None = None, owed: Decimal | None = None) -> Cost:
-        tokens = (self.prompt or 0) + (self.completion or 0)
+        tokens = int(self.prompt or 0) + int(self.completion or 0)
         return Cost(self.run, self.at, self.model or self.asked, self.provider or "", tokens, _dollars(billed), owed)
 
 
@@ -59,7 +59,7 @@ def costs(connection: Connection, since: float) -> list[Cost]:
 
 def _of_run(rows: Iterator[_Row]) -> Iterator[Cost]:
     """The costs of one run; those without a bill last."""
-    waiting: dict[int, Cost] = {}
+    waiting: dict[int | str, Cost] = {}
     for row in rows:
         if row.kind == "request_sent":
             waiting[row.number] = row.cost(owed=_dollars(row.reserved))

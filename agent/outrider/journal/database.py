@@ -85,6 +85,9 @@ class Database:
         with self.use() as connection:
             return query(connection)
 
+    def make(self) -> None:
+        """Whoever may make the file does so when it is opened."""
+
     def change(self, work: Callable[[SQLiteConnection], T]) -> T:
         """Do this in one transaction."""
         with self.transaction() as connection:

@@ -94,6 +94,10 @@ class Store(Protocol):
         """Do what only reads. Raises RunNotFound when nothing has been kept there yet."""
         ...
 
+    def make(self) -> None:
+        """Make the tables that are missing."""
+        ...
+
     def change(self, work: Callable[[Connection], T]) -> T:
         """Do this in one transaction; where the database went away amid it, perhaps more than once."""
         ...

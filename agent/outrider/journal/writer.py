@@ -244,6 +244,7 @@ class Writer:
 
     def _check_new(self, record: Record) -> None:
         with self._opening(record):
+            self._store.make()
             self._store.ask(lambda connection: tables.check_new(connection, record.run))
 
     def _take_over(self, record: Record, take: bool) -> None:
