@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,10 +14,13 @@ from hypothesis import settings
 from outrider.cache import cache_home
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.testing.fake import FakeOpenRouter
+from places import Place, PostgresPlace, SQLitePlace
+from postgres_kit import Cluster, cluster, programs
 from shell import Say, Shell, say_here
 
 settings.register_profile("house", deadline=None)  # no test fails because the machine is slow
 settings.load_profile("house")
+_schemas = count()
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +72,23 @@ def journal(home: Path) -> Iterator[SQLiteJournal]:
     journal = SQLiteJournal(home)
     yield journal
     asyncio.run(journal.close())
+
+
+@pytest.fixture(scope="session")
+def postgres(missing: Callable[[str], NoReturn]) -> Iterator[Cluster]:
+    """A PostgreSQL server that all tests of this process share."""
+    if not programs():
+        missing("PostgreSQL's server is not installed: apt-get install postgresql")
+    with cluster() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, home: Path) -> Place:
+    """Where a journal's contract is tried: both kinds, one after the other."""
+    if request.param == "sqlite":
+        return SQLitePlace(home)
+    return PostgresPlace(request.getfixturevalue("postgres").address, f"t{next(_schemas)}")
 
 
 @pytest.fixture

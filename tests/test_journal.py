@@ -1,32 +1,35 @@
-# ruff: noqa: ASYNC240 -- tests may wait for files and processes
-"""The journal on disk: what is flushed is there, and one thread writes it."""
+"""The contract of a journal, in SQLite and in PostgreSQL: what is flushed is there, and one thread writes it."""
 
 import asyncio
-import sqlite3
-import stat
 import threading
-from contextlib import closing
+from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from journal_kit import note, numbers, run_with, sql, until, writers
+from journal_kit import note, numbers, run_with, until, writers
 from outrider.commands import Cancel
 from outrider.errors import JournalError, RunNotFound
 from outrider.journal import Journal, Log, Totals
-from outrider.journal.database import Database
-from outrider.journal.sqlite import SQLiteJournal
+from outrider.journal.sql import SQLJournal
 from outrider.messages import Usage
+from places import Place
 
 pytestmark = pytest.mark.anyio
 WATCHDOG = 60.0
 
 
+@pytest.fixture
+def journal(place: Place) -> Iterator[SQLJournal]:
+    journal = place.journal()
+    yield journal
+    asyncio.run(journal.close())
+
+
 # ------------------------------------------------------------------------------------------- the contract
 
 
-async def test_it_keeps_the_contract(journal: SQLiteJournal) -> None:
+async def test_it_keeps_the_contract(journal: SQLJournal) -> None:
     contract: Journal = journal
     log: Log = await contract.create("one")
     note(log, 1)
@@ -44,60 +47,29 @@ async def test_it_keeps_the_contract(journal: SQLiteJournal) -> None:
     assert (await contract.read("one", 3))[0].at == 1004.0
 
 
-async def test_others_see_what_is_flushed_and_nothing_else(journal: SQLiteJournal, home: Path) -> None:
+async def test_others_see_what_is_flushed_and_nothing_else(journal: SQLJournal, place: Place) -> None:
     log = await journal.create("one")
     note(log, 1)
     with pytest.raises(RunNotFound):
-        await SQLiteJournal(home).read("one")
+        await place.journal().read("one")
     await log.flush()
     note(log, 2)
-    assert await numbers(SQLiteJournal(home), "one") == [1]
+    assert await numbers(place.journal(), "one") == [1]
     await log.flush()
-    assert await numbers(SQLiteJournal(home), "one") == [1, 2]
+    assert await numbers(place.journal(), "one") == [1, 2]
     await log.close()
 
 
-async def test_a_flush_returns_after_its_commit(journal: SQLiteJournal, home: Path) -> None:
+async def test_a_flush_returns_after_its_commit(journal: SQLJournal, place: Place) -> None:
     log = await journal.create("one")
     for seq in range(1, 30):
         note(log, seq)
         await log.flush()
-        assert sql(home, "SELECT max(seq) FROM event") == [(seq,)]
+        assert place.sql("SELECT max(seq) FROM event") == [(seq,)]
     await log.close()
-    database = Database(home, create=True)
-    with database.use() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: waits for the disk
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    database.close()
 
 
-async def test_folder_is_made_at_first_use_and_for_its_owner_only(home: Path) -> None:
-    journal = SQLiteJournal(home)
-    assert await journal.runs() == []
-    assert not home.exists()
-    await (await run_with(journal, "one")).close()
-    assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    assert stat.S_IMODE((home / "journal.db").stat().st_mode) == 0o600
-    assert (home / ".gitignore").read_text() == "*\n"
-    await journal.close()
-
-
-async def test_a_folder_that_exists_gets_no_gitignore(tmp_path: Path) -> None:
-    journal = SQLiteJournal(tmp_path)
-    await (await run_with(journal, "one")).close()
-    await journal.close()
-    assert not (tmp_path / ".gitignore").exists()
-
-
-async def test_default_home_is_outrider_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OUTRIDER_HOME", raising=False)
-    assert SQLiteJournal().home == tmp_path / ".outrider"
-    monkeypatch.setenv("OUTRIDER_HOME", str(tmp_path / "elsewhere"))
-    assert SQLiteJournal().home == tmp_path / "elsewhere"
-
-
-async def test_an_id_is_given_once(journal: SQLiteJournal) -> None:
+async def test_an_id_is_given_once(journal: SQLJournal) -> None:
     log = await run_with(journal, "one")
     with pytest.raises(JournalError, match="one"):
         await journal.create("one")
@@ -106,8 +78,8 @@ async def test_an_id_is_given_once(journal: SQLiteJournal) -> None:
         await journal.create("one")
 
 
-async def test_two_processes_giving_one_id_at_once(journal: SQLiteJournal, home: Path) -> None:
-    other = SQLiteJournal(home)
+async def test_two_processes_giving_one_id_at_once(journal: SQLJournal, place: Place) -> None:
+    other = place.journal()
     first, second = await journal.create("one"), await other.create("one")
     note(first, 1)
     note(second, 1)
@@ -120,7 +92,7 @@ async def test_two_processes_giving_one_id_at_once(journal: SQLiteJournal, home:
     await other.close()
 
 
-async def test_a_closed_log_takes_nothing(journal: SQLiteJournal) -> None:
+async def test_a_closed_log_takes_nothing(journal: SQLJournal) -> None:
     log = await run_with(journal, "one")
     await log.close()
     await log.close()
@@ -131,7 +103,7 @@ async def test_a_closed_log_takes_nothing(journal: SQLiteJournal) -> None:
         await log.commands()
 
 
-async def test_closing_the_journal_flushes_open_runs(journal: SQLiteJournal) -> None:
+async def test_closing_the_journal_flushes_open_runs(journal: SQLJournal) -> None:
     logs = [await run_with(journal, f"run{index}") for index in range(3)]
     for log in logs:
         note(log, 2)
@@ -143,7 +115,7 @@ async def test_closing_the_journal_flushes_open_runs(journal: SQLiteJournal) -> 
 # ---------------------------------------------------------------------------------------- lists and names
 
 
-async def test_list_of_runs(journal: SQLiteJournal) -> None:
+async def test_list_of_runs(journal: SQLJournal) -> None:
     usage = Usage(10, 20, 5, 3, Decimal("0.00001230"))
     totals = Totals("clerk", "qwen/qwen3-14b", "x" * 600, "finished", 2, 3, usage, 1.5)
     for run in ("old", "new"):
@@ -161,7 +133,7 @@ async def test_list_of_runs(journal: SQLiteJournal) -> None:
     assert [line.run for line in await journal.runs(limit=1)] == ["new"]
 
 
-async def test_find(journal: SQLiteJournal) -> None:
+async def test_find(journal: SQLJournal) -> None:
     for run in ("7f3k", "7f3kx", "9abc", "7f9%"):
         await (await run_with(journal, run)).close()
     assert await journal.find("9") == "9abc"
@@ -178,7 +150,7 @@ async def test_find(journal: SQLiteJournal) -> None:
 
 @pytest.mark.parametrize("method", ["read", "claim", "find", "tell"])
 @pytest.mark.parametrize("there", [True, False])
-async def test_no_such_run(journal: SQLiteJournal, method: str, there: bool) -> None:
+async def test_no_such_run(journal: SQLJournal, method: str, there: bool) -> None:
     if there:
         await (await run_with(journal, "weather")).close()
     ask = {
@@ -196,17 +168,15 @@ async def test_no_such_run(journal: SQLiteJournal, method: str, there: bool) -> 
 # ---------------------------------------------------------------------------------------- the one thread
 
 
-async def test_runs_share_commits(journal: SQLiteJournal, home: Path) -> None:
+async def test_runs_share_commits(journal: SQLJournal, place: Place) -> None:
     logs = [await run_with(journal, f"run{index}") for index in range(100)]
     assert len(writers()) == 1
     before = journal.commits
-    with closing(sqlite3.connect(home / "journal.db", isolation_level=None)) as lock:
-        lock.execute("BEGIN IMMEDIATE")  # until all have asked
+    with place.locked():  # until all have asked
         for log in logs:
             note(log, 2)
         flushes = [asyncio.create_task(log.flush()) for log in logs]
         await asyncio.sleep(0)
-        lock.execute("COMMIT")
     await asyncio.gather(*flushes)
     assert journal.commits - before <= 2
     await asyncio.gather(*(log.close() for log in logs))
@@ -214,7 +184,7 @@ async def test_runs_share_commits(journal: SQLiteJournal, home: Path) -> None:
     assert [await numbers(journal, f"run{index}") for index in range(100)] == [[1, 2]] * 100
 
 
-async def test_a_mistake_in_one_run_fails_that_run_only(journal: SQLiteJournal) -> None:
+async def test_a_mistake_in_one_run_fails_that_run_only(journal: SQLJournal) -> None:
     logs = [await run_with(journal, f"run{index}") for index in range(5)]
     for index, log in enumerate(logs):
         note(log, 1 if index == 2 else 2)
@@ -238,8 +208,8 @@ async def test_a_mistake_in_one_run_fails_that_run_only(journal: SQLiteJournal) 
     assert writers() == []
 
 
-def test_one_journal_through_many_loops(home: Path) -> None:
-    journal = SQLiteJournal(home)
+def test_one_journal_through_many_loops(place: Place) -> None:
+    journal = place.journal()
 
     async def once(run: str) -> None:
         await (await run_with(journal, run, 3)).close()
@@ -257,19 +227,17 @@ def test_one_journal_through_many_loops(home: Path) -> None:
     asyncio.run(journal.close())
 
 
-def test_a_loop_that_closes_while_waiting_harms_nobody(home: Path) -> None:
-    journal = SQLiteJournal(home)
+def test_a_loop_that_closes_while_waiting_harms_nobody(place: Place) -> None:
+    journal = place.journal()
     loop = asyncio.new_event_loop()
     abandoned = loop.run_until_complete(run_with(journal, "abandoned"))
     note(abandoned, 2)
-    with closing(sqlite3.connect(home / "journal.db", isolation_level=None)) as lock:
-        lock.execute("BEGIN IMMEDIATE")  # so that the flush is still waiting when its loop closes
+    with place.locked():  # so that the flush is still waiting when its loop closes
         flush = loop.create_task(abandoned.flush())
         loop.run_until_complete(asyncio.sleep(0))
         flush.cancel()
         loop.run_until_complete(asyncio.wait([flush]))
         loop.close()
-        lock.execute("COMMIT")
 
     async def afterwards() -> None:
         await (await run_with(journal, "next")).close()
@@ -280,7 +248,7 @@ def test_a_loop_that_closes_while_waiting_harms_nobody(home: Path) -> None:
     assert writers() == []
 
 
-async def test_a_cancelled_claim_gives_the_run_up(journal: SQLiteJournal, home: Path) -> None:
+async def test_a_cancelled_claim_gives_the_run_up(journal: SQLJournal, place: Place) -> None:
     await (await run_with(journal, "one")).close()
     claim = asyncio.create_task(journal.claim("one"))
     await asyncio.sleep(0)
@@ -288,6 +256,6 @@ async def test_a_cancelled_claim_gives_the_run_up(journal: SQLiteJournal, home: 
     await asyncio.wait([claim])
     assert claim.cancelled()
     await until(lambda: not writers())
-    other = SQLiteJournal(home)
+    other = place.journal()
     await (await other.claim("one")).close()
     await other.close()

@@ -1,4 +1,4 @@
-# ruff: noqa: ASYNC220, ASYNC222 -- tests may wait for files and processes
+# ruff: noqa: ASYNC220, ASYNC222, ASYNC240 -- tests may wait for files and processes
 """The disk under the journal: full, of the network, copied while it is written to."""
 
 import asyncio
@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections import Counter
@@ -15,12 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from journal_kit import until
+from journal_kit import numbers, run_with, until
 from outrider import Agent, Context, Result, ToolFinished, tool
 from outrider.errors import JournalError
 from outrider.journal import mounts
+from outrider.journal.database import Database
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.testing import Calls, ScriptedModel
+from places import SQLitePlace, end, say, start
 
 pytestmark = pytest.mark.anyio
 WATCHDOG = 120.0
@@ -35,6 +38,41 @@ TABLE = r"""
 35 21 0:44 / /host rw - 9p host rw
 36 34 8:3 / /share rw - ext4 /dev/sdc1 rw
 """
+
+
+async def test_folder_is_made_at_first_use_and_for_its_owner_only(home: Path) -> None:
+    journal = SQLiteJournal(home)
+    assert await journal.runs() == []
+    assert not home.exists()
+    await (await run_with(journal, "one")).close()
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert stat.S_IMODE((home / "journal.db").stat().st_mode) == 0o600
+    assert (home / ".gitignore").read_text() == "*\n"
+    await journal.close()
+
+
+async def test_a_folder_that_exists_gets_no_gitignore(tmp_path: Path) -> None:
+    journal = SQLiteJournal(tmp_path)
+    await (await run_with(journal, "one")).close()
+    await journal.close()
+    assert not (tmp_path / ".gitignore").exists()
+
+
+async def test_default_home_is_outrider_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OUTRIDER_HOME", raising=False)
+    assert SQLiteJournal().home == tmp_path / ".outrider"
+    monkeypatch.setenv("OUTRIDER_HOME", str(tmp_path / "elsewhere"))
+    assert SQLiteJournal().home == tmp_path / "elsewhere"
+
+
+async def test_a_commit_waits_for_the_disk(journal: SQLiteJournal, home: Path) -> None:
+    await (await run_with(journal, "one")).close()
+    database = Database(home, create=True)
+    with database.use() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: waits for the disk
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()
 
 
 @pytest.mark.parametrize(
@@ -209,3 +247,29 @@ async def gone_on(copy: Path) -> Counter[str]:
         outcomes["over" if summary.totals.outcome else "gone on"] += 1
     await journal.close()
     return outcomes
+
+
+async def test_a_file_that_may_not_grow(journal: SQLiteJournal, home: Path) -> None:
+    code = """
+import resource
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+async def main():
+    log = await open_journal().create("run")
+    note(log, 1)
+    await log.flush()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+    for seq in range(2, 5000):
+        event = MessageAdded(Raw(b'"%s"' % (b"x" * 5000)), "test")
+        log.append(Entry(seq, 1.0, event), encode(event))
+        try:
+            await log.flush()
+        except JournalError as error:
+            print(seq, bool(error.hint), flush=True)
+            return
+asyncio.run(main())
+"""
+    child = start(SQLitePlace(home), code)
+    failed, hint = say(child).split()
+    end(child)
+    assert hint == "True"
+    assert await numbers(journal, "run") == list(range(1, int(failed)))

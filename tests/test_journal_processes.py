@@ -6,59 +6,30 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from journal_kit import note, numbers, run_with, sql, until
+from journal_kit import note, numbers, run_with, until
 from outrider.commands import Cancel, Say, Unreadable
 from outrider.errors import Fenced, RunBusy
-from outrider.journal.sqlite import SQLiteJournal
+from outrider.journal.sql import SQLJournal
+from places import Place, end, say, start
 
 pytestmark = pytest.mark.anyio
 WATCHDOG = 60.0
 
 
-PREAMBLE = """
-import asyncio, os, signal, sys, threading
-from outrider.commands import *
-from outrider.errors import *
-from outrider.events import *
-from outrider.journal.sqlite import SQLiteJournal
-from msgspec import Raw
-home = sys.argv[1]
-def note(log, seq, command=0):
-    event = MessageAdded(Raw(b'{"role":"user","content":"%d"}' % seq), "test", command=command)
-    log.append(Entry(seq, 1000.0 + seq, event), encode(event))
-"""
-
-
-def start(home: Path, code: str, *options: str) -> subprocess.Popen[str]:
-    """Another process, with the journal's names at hand; it says things on stdout."""
-    return subprocess.Popen(
-        [sys.executable, *options, "-c", PREAMBLE + code, str(home)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-
-
-def say(process: subprocess.Popen[str]) -> str:
-    """Its next line."""
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def end(process: subprocess.Popen[str], kill: bool = False) -> str:
-    """Wait for its end, by kill -9 or its own; returns what it said on stderr."""
-    if kill:
-        process.send_signal(signal.SIGKILL)
-    _, errors = process.communicate(timeout=WATCHDOG)
-    return errors
+@pytest.fixture
+def journal(place: Place) -> Iterator[SQLJournal]:
+    journal = place.journal()
+    yield journal
+    asyncio.run(journal.close())
 
 
 HOLD = """
 async def main():
-    journal = SQLiteJournal(home)
+    journal = open_journal()
     log = await journal.create("held")
     for seq in (1, 2, 3):
         note(log, seq)
@@ -73,8 +44,8 @@ asyncio.run(main())
 # ------------------------------------------------------------------------------------ death and ownership
 
 
-async def test_kill_9_loses_nothing_flushed_and_frees_the_run_at_once(journal: SQLiteJournal, home: Path) -> None:
-    child = start(home, HOLD)
+async def test_kill_9_loses_nothing_flushed_and_frees_the_run_at_once(journal: SQLJournal, place: Place) -> None:
+    child = start(place, HOLD)
     pid = say(child).split()[1]
     with pytest.raises(RunBusy) as caught:
         await journal.claim("held")
@@ -90,10 +61,10 @@ async def test_kill_9_loses_nothing_flushed_and_frees_the_run_at_once(journal: S
     assert await numbers(journal, "held") == [1, 2, 3, 4]
 
 
-async def test_kill_9_at_any_time_leaves_a_prefix(journal: SQLiteJournal, home: Path) -> None:
+async def test_kill_9_at_any_time_leaves_a_prefix(journal: SQLJournal, place: Place) -> None:
     code = """
 async def main():
-    journal = SQLiteJournal(home)
+    journal = open_journal()
     log = await journal.create("run")
     for seq in range(1, 10**9):
         note(log, seq)
@@ -102,7 +73,7 @@ async def main():
             print(seq, flush=True)
 asyncio.run(main())
 """
-    child = start(home, code)
+    child = start(place, code)
     told = max(int(say(child)) for _ in range(50))
     child.send_signal(signal.SIGKILL)
     rest, _ = child.communicate(timeout=WATCHDOG)
@@ -113,30 +84,30 @@ asyncio.run(main())
     assert seen == list(range(1, len(seen) + 1))
 
 
-async def test_a_run_killed_before_its_first_flush_leaves_nothing(journal: SQLiteJournal, home: Path) -> None:
+async def test_a_run_killed_before_its_first_flush_leaves_nothing(journal: SQLJournal, place: Place) -> None:
     code = """
 async def main():
-    log = await SQLiteJournal(home).create("run")
+    log = await open_journal().create("run")
     note(log, 1)
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
-    end(start(home, code))
+    end(start(place, code))
     assert await journal.runs() == []
     await (await run_with(journal, "run")).close()
 
 
-async def disown(home: Path) -> None:
+async def disown(place: Place) -> None:
     """Make every owner on record a process that is gone."""
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    sql(home, "UPDATE owner SET pid = ?, started = 1", gone.pid)
+    place.sql("UPDATE owner SET pid = ?, started = 1", gone.pid)
 
 
-async def test_an_owner_that_was_replaced_is_fenced_and_nobody_else(journal: SQLiteJournal, home: Path) -> None:
+async def test_an_owner_that_was_replaced_is_fenced_and_nobody_else(journal: SQLJournal, place: Place) -> None:
     old, bystander = await run_with(journal, "one"), await run_with(journal, "two")
-    await disown(home)
-    other = SQLiteJournal(home)
+    await disown(place)
+    other = place.journal()
     new = await other.claim("one")
     note(old, 2)
     note(bystander, 2)
@@ -151,11 +122,11 @@ async def test_an_owner_that_was_replaced_is_fenced_and_nobody_else(journal: SQL
     await bystander.close()
     await other.close()
     assert await numbers(journal, "one") == await numbers(journal, "two") == [1, 2]
-    assert sql(home, "SELECT epoch FROM event WHERE run = 1 ORDER BY seq") == [(1,), (2,)]
+    assert place.sql("SELECT epoch FROM event WHERE run = 1 ORDER BY seq") == [(1,), (2,)]
 
 
-async def test_a_run_may_be_taken_from_an_owner_that_lives(journal: SQLiteJournal, home: Path) -> None:
-    old, other = await run_with(journal, "one"), SQLiteJournal(home)
+async def test_a_run_may_be_taken_from_an_owner_that_lives(journal: SQLJournal, place: Place) -> None:
+    old, other = await run_with(journal, "one"), place.journal()
     with pytest.raises(RunBusy):
         await other.claim("one")
     new = await other.claim("one", take=True)
@@ -171,33 +142,33 @@ async def test_a_run_may_be_taken_from_an_owner_that_lives(journal: SQLiteJourna
     assert await numbers(journal, "one") == [1, 2]
 
 
-async def test_time_alone_fences_nobody(journal: SQLiteJournal, home: Path) -> None:
+async def test_time_alone_fences_nobody(journal: SQLJournal, place: Place) -> None:
     log = await run_with(journal, "one")
-    sql(home, "UPDATE owner SET beat = 0")
+    place.sql("UPDATE owner SET beat = 0")
     note(log, 2)
     await log.flush()
     with pytest.raises(RunBusy):
-        await SQLiteJournal(home).claim("one")
+        await place.journal().claim("one")
     await log.close()
 
 
 @pytest.mark.parametrize(("column", "value"), [("started", 1), ("boot", "before the restart"), ("pid", 2**22 + 1)])
-async def test_owner_known_to_be_dead(journal: SQLiteJournal, home: Path, column: str, value: object) -> None:
+async def test_owner_known_to_be_dead(journal: SQLJournal, place: Place, column: str, value: object) -> None:
     log = await run_with(journal, "one")
-    sql(home, f"UPDATE owner SET {column} = ?", value)
-    other = SQLiteJournal(home)
+    place.sql(f"UPDATE owner SET {column} = ?", value)
+    other = place.journal()
     await (await other.claim("one")).close()
     await log.close()
     await other.close()
-    assert sql(home, "SELECT id FROM owner") == []
+    assert place.sql("SELECT id FROM owner") == []
 
 
 @pytest.mark.parametrize("column", ["host", "space"])
 @pytest.mark.parametrize(("age", "void"), [(30, False), (90, True)])
-async def test_owner_out_of_sight(journal: SQLiteJournal, home: Path, column: str, age: int, void: bool) -> None:
+async def test_owner_out_of_sight(journal: SQLJournal, place: Place, column: str, age: int, void: bool) -> None:
     log = await run_with(journal, "one")
-    sql(home, f"UPDATE owner SET {column} = 'elsewhere', pid = 1, beat = strftime('%s', 'now') - ?", age)
-    other = SQLiteJournal(home)
+    place.sql(f"UPDATE owner SET {column} = 'elsewhere', pid = 1, beat = {place.now} - ?", age)
+    other = place.journal()
     if void:
         await (await other.claim("one")).close()
     else:
@@ -207,9 +178,9 @@ async def test_owner_out_of_sight(journal: SQLiteJournal, home: Path, column: st
     await other.close()
 
 
-async def test_one_run_is_open_once_in_a_process(journal: SQLiteJournal, home: Path) -> None:
+async def test_one_run_is_open_once_in_a_process(journal: SQLJournal, place: Place) -> None:
     log = await run_with(journal, "one")
-    other = SQLiteJournal(home)
+    other = place.journal()
     for claimant in (journal, other):
         with pytest.raises(RunBusy, match=str(os.getpid())):
             await claimant.claim("one")
@@ -218,9 +189,9 @@ async def test_one_run_is_open_once_in_a_process(journal: SQLiteJournal, home: P
     await other.close()
 
 
-async def test_only_one_of_many_claims_wins(journal: SQLiteJournal, home: Path) -> None:
+async def test_only_one_of_many_claims_wins(journal: SQLJournal, place: Place) -> None:
     await (await run_with(journal, "one")).close()
-    others = [SQLiteJournal(home) for _ in range(6)]
+    others = [place.journal() for _ in range(6)]
     results = await asyncio.gather(*(other.claim("one") for other in others), return_exceptions=True)
     assert sum(isinstance(result, RunBusy) for result in results) == 5
     for other in others:
@@ -230,11 +201,11 @@ async def test_only_one_of_many_claims_wins(journal: SQLiteJournal, home: Path) 
 # ------------------------------------------------------------------------------------------------ inbox
 
 
-async def test_commands_come_from_another_process_and_are_taken_once(journal: SQLiteJournal, home: Path) -> None:
+async def test_commands_come_from_another_process_and_are_taken_once(journal: SQLJournal, place: Place) -> None:
     log, idle = await run_with(journal, "one"), await run_with(journal, "two")
     assert not log.mail
     assert await log.commands() == []
-    child = start(home, 'print(asyncio.run(SQLiteJournal(home).tell("one", Say("me", "hello"))))')
+    child = start(place, 'print(asyncio.run(open_journal().tell("one", Say("me", "hello"))))')
     number = int(say(child))
     assert end(child) == ""
     await until(lambda: log.mail)
@@ -252,29 +223,29 @@ async def test_commands_come_from_another_process_and_are_taken_once(journal: SQ
     assert log.mail
     assert await log.commands() == [(second, Cancel("me"))]
     await log.close()
-    assert sql(home, "SELECT taken FROM inbox ORDER BY id") == [(2,), (None,)]
+    assert place.sql("SELECT taken FROM inbox ORDER BY id") == [(2,), (None,)]
 
 
-async def test_a_command_stays_when_the_event_that_takes_it_is_lost(journal: SQLiteJournal, home: Path) -> None:
+async def test_a_command_stays_when_the_event_that_takes_it_is_lost(journal: SQLJournal, place: Place) -> None:
     await (await run_with(journal, "one")).close()
     number = await journal.tell("one", Cancel("me"))
     code = f"""
 async def main():
-    log = await SQLiteJournal(home).claim("one")
+    log = await open_journal().claim("one")
     note(log, 2, command={number})
     os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
-    end(start(home, code))
+    end(start(place, code))
     log = await journal.claim("one")
     assert await log.commands() == [(number, Cancel("me"))]
     await log.close()
 
 
-async def test_a_damaged_command(journal: SQLiteJournal, home: Path) -> None:
+async def test_a_damaged_command(journal: SQLJournal, place: Place) -> None:
     log = await run_with(journal, "one")
     number = await journal.tell("one", Cancel("me"))
-    sql(home, "UPDATE inbox SET body = ?", b'{"kind":"explode"}')
+    place.sql("UPDATE inbox SET body = ?", b'{"kind":"explode"}')
     ((heard, command),) = await log.commands()
     assert heard == number
     assert isinstance(command, Unreadable)
@@ -285,9 +256,9 @@ async def test_a_damaged_command(journal: SQLiteJournal, home: Path) -> None:
 # ------------------------------------------------------------------------------ many processes
 
 
-async def test_exit_leaves_no_warnings(home: Path) -> None:
+async def test_exit_leaves_no_warnings(place: Place) -> None:
     code = """
-journal = SQLiteJournal(home)
+journal = open_journal()
 async def main():
     log = await journal.create("run")
     note(log, 1)
@@ -295,12 +266,12 @@ async def main():
     await journal.runs()
 asyncio.run(main())
 """
-    assert end(start(home, code, "-X", "dev", "-W", "error")) == ""
+    assert end(start(place, code, "-X", "dev", "-W", "error")) == ""
 
 
-async def test_a_forked_child_has_its_own_journal(journal: SQLiteJournal, home: Path) -> None:
+async def test_a_forked_child_has_its_own_journal(journal: SQLJournal, place: Place) -> None:
     code = """
-journal = SQLiteJournal(home)
+journal = open_journal()
 async def use(journal, run, busy):
     log = await journal.create(run)
     for seq in range(1, 20):
@@ -322,61 +293,35 @@ async def main():
         note(log, 3)
         await log.close()
     else:
-        thread = threading.Thread(target=asyncio.run, args=(use(SQLiteJournal(home), "fresh", "parent"),))
+        thread = threading.Thread(target=asyncio.run, args=(use(open_journal(), "fresh", "parent"),))
         thread.start(); thread.join()
         thread = threading.Thread(target=asyncio.run, args=(use(journal, "inherited", "parent"),))
         thread.start(); thread.join()
         os._exit(0)
 asyncio.run(main())
 """
-    child = start(home, code, "-W", "ignore::DeprecationWarning")  # newer Pythons advise against it
+    child = start(place, code, "-W", "ignore::DeprecationWarning")  # newer Pythons advise against it
     assert say(child) == say(child) == "busy"
     assert end(child) == ""
     assert await numbers(journal, "parent") == [1, 2, 3]
     assert await numbers(journal, "fresh") == await numbers(journal, "inherited") == list(range(1, 20))
 
 
-async def test_processes_that_begin_together(journal: SQLiteJournal, home: Path) -> None:
+async def test_processes_that_begin_together(journal: SQLJournal, place: Place) -> None:
     code = """
 async def main():
     sys.stdin.readline()
-    log = await SQLiteJournal(home).create(str(os.getpid()))
+    log = await open_journal().create(str(os.getpid()))
     for seq in range(1, 21):
         note(log, seq)
         await log.flush()
     await log.close()
 asyncio.run(main())
 """
-    children = [start(home, code) for _ in range(5)]
+    children = [start(place, code) for _ in range(5)]
     for child in children:
         assert child.stdin is not None
         child.stdin.write("go\n")
         child.stdin.flush()
     assert [end(child) for child in children] == [""] * 5
     assert [await numbers(journal, str(child.pid)) for child in children] == [list(range(1, 21))] * 5
-
-
-async def test_a_full_disk(journal: SQLiteJournal, home: Path) -> None:
-    code = """
-import resource
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-async def main():
-    log = await SQLiteJournal(home).create("run")
-    note(log, 1)
-    await log.flush()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
-    for seq in range(2, 5000):
-        event = MessageAdded(Raw(b'"%s"' % (b"x" * 5000)), "test")
-        log.append(Entry(seq, 1.0, event), encode(event))
-        try:
-            await log.flush()
-        except JournalError as error:
-            print(seq, bool(error.hint), flush=True)
-            return
-asyncio.run(main())
-"""
-    child = start(home, code)
-    failed, hint = say(child).split()
-    end(child)
-    assert hint == "True"
-    assert await numbers(journal, "run") == list(range(1, int(failed)))

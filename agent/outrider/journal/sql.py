@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Generator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TypeVar
@@ -13,7 +14,7 @@ import msgspec
 from outrider.commands import AnyCommand, Command, Unreadable, decode
 from outrider.errors import Fenced, RunNotFound
 from outrider.events import Entry
-from outrider.journal import Cost, Spent, Summary, Totals, costs, purses, tables
+from outrider.journal import Cost, Removed, Spent, Summary, Totals, costs, purses, tables
 from outrider.journal.store import Connection, Store
 from outrider.journal.tables import Record, Row
 from outrider.journal.writer import Writer
@@ -77,8 +78,8 @@ class SQLLog:
             await self._writer.release(self._record)
 
 
-class SQLJournal:
-    """Runs kept in the tables of a store; ``outrider.journal.Journal`` is its contract, but for sizes and removal.
+class SQLJournal(ABC):
+    """Runs kept in the tables of a store; ``outrider.journal.Journal`` is its contract.
 
     ``commits`` counts the commits made for runs.
     """
@@ -159,6 +160,14 @@ class SQLJournal:
             return await self._ask(purses.spent)
         except RunNotFound:  # no journal yet
             return []
+
+    @abstractmethod
+    async def sizes(self) -> dict[str, int]:
+        """About how many bytes each run takes in the store."""
+
+    @abstractmethod
+    async def remove(self, runs: Sequence[Summary]) -> Removed:
+        """Remove these runs whole; those that have gone on since they were seen so, or are live, stay."""
 
     async def close(self) -> None:
         """Flush and give up the runs still open, which ends the thread. The journal may be used again."""
