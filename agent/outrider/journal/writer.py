@@ -51,6 +51,7 @@ class Writer:
         self._signed_in = False
         self._records: dict[str, Record] = {}
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._late: list[Job] = []
         self._lock = threading.Lock()
         self._store = store
         self._next_beat, self._next_poll = monotonic() + BEAT, monotonic() + store.poll
@@ -134,7 +135,7 @@ class Writer:
             jobs = self._take()
             answers = self._answer(jobs)
             with self._lock:
-                self.ended = not self._records and self._jobs.empty()
+                self.ended = not self._records and not self._more()
             if self.ended:
                 deafen()
                 at_work.discard(self._owner.id)
@@ -145,17 +146,26 @@ class Writer:
 
     def _take(self) -> list[Job]:
         """All that has been asked for; nothing when it is time to look around."""
-        jobs: list[Job] = []
-        pause = max(0.0, min(self._next_beat, self._next_poll) - monotonic())
-        with suppress(Empty):
-            job = self._jobs.get(timeout=pause)
-            while True:
-                if job:
-                    jobs.append(job)
-                else:
-                    self._next_poll, self._seen = 0.0, None  # somebody has called
-                job = self._jobs.get_nowait()
+        if not self._late:
+            pause = max(0.0, min(self._next_beat, self._next_poll) - monotonic())
+            with suppress(Empty):
+                self._note(self._jobs.get(timeout=pause))
+        self._more()
+        jobs, self._late = self._late, []
         return jobs
+
+    def _more(self) -> bool:
+        """Whether anything waits to be done, all of it now in ``_late``."""
+        with suppress(Empty):
+            while True:
+                self._note(self._jobs.get_nowait())
+        return bool(self._late)
+
+    def _note(self, job: Job | None) -> None:
+        if job:
+            self._late.append(job)
+        else:
+            self._next_poll, self._seen = 0.0, None  # somebody has called
 
     def _answer(self, jobs: list[Job]) -> list[Answer]:
         # A claim and, its caller having been cancelled, the release of it may come together: first the one.
