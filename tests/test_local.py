@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import pytest
 from msgspec import Raw
 
-from outrider import SetupError
+from outrider import Agent, Limits, SetupError
 from outrider.events import Replied, RequestFailed, TextDelta
 from outrider.local import LocalModel, server, weights
 from outrider.local.asked import read
@@ -149,6 +149,12 @@ async def test_a_sum_is_worked_out_by_a_tool_and_given_as_a_typed_answer(ready: 
     talk += [said, UserMessage(say("answer_now", schema=json.dumps(form)))]
     _, final = await answer(model, request(talk, "answer", form=form))
     assert json.loads(final.content or "") == {"expression": "23*19+7", "result": 444}
+
+
+async def test_a_limit_in_dollars_holds_for_a_model_that_costs_nothing(ready: Path) -> None:
+    agent = Agent("local", limits=Limits(dollars=Decimal("0.05")), journal=None)
+    result = await agent.run("What is 23*19+7?")
+    assert (result.outcome, result.cost) == ("finished", Decimal(0))
 
 
 async def test_fields_are_copied_out_of_a_sentence(ready: Path) -> None:

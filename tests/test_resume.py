@@ -1,10 +1,12 @@
 """Going on with a recorded run: what comes from the record, what may differ, and a person's word in between."""
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agent_kit import Forecast, look, pay
 from outrider import Agent, Context, JournalError, Limits, SetupError, ask_before, tool
@@ -12,10 +14,17 @@ from outrider import events as e
 from outrider.errors import RunBusy, RunNotFound
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.messages import UserMessage
+from outrider.state import State
 from outrider.testing.scripted import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
 WATCHDOG = 60.0
+
+
+class Unpriced(ScriptedModel):
+    """Nobody knows what it costs."""
+
+    tariff = None  # pyright: ignore[reportAssignmentType] -- a model need not have one
 
 
 async def paused(journal: SQLiteJournal, **options: Any) -> str:
@@ -40,6 +49,19 @@ async def test_a_run_is_resumed_from_its_record_alone(journal: SQLiteJournal, ho
     assert (result.output, result.run, result.turns) == ("done", run, 2)
     assert len(model.requests) == 1, "the first reply comes from the record"
     assert await changes(journal, run) == [()], "nothing differs"
+
+
+async def test_more_turns_are_given_without_a_word_on_money(journal: SQLiteJournal) -> None:
+    """The dollars that a run has by default, read back from its record, are still nobody's word."""
+    model = Unpriced([Calls(("look", {})), "Not yet.", "done"])
+    agent = Agent(model, tools=[look], limits=Limits(turns=1), journal=journal)
+    first = await agent.run("go")
+    assert first.outcome == "limit"
+    recorded = State.fold(await journal.read(first.run)).limits
+    with pytest.raises(SetupError, match="names no prices"):
+        await agent.resume(first.run, limits=replace(recorded, dollars=Decimal(2)))
+    again = await agent.resume(first.run, limits=replace(recorded, turns=4))
+    assert (again.outcome, again.output) == ("finished", "done")
 
 
 async def test_what_differs_from_the_record_is_said_in_plain_words(journal: SQLiteJournal) -> None:

@@ -56,7 +56,8 @@ class Agent(Starting[Deps, Out]):
     - ``output``: a type, a tuple of types for a union, or a JSON Schema as a dict. Default: plain text.
     - ``limits``, ``policy``: where a run ends and which calls run.
     - ``settings``: everything about the wire.
-    - ``journal``: where runs are kept: a folder (``outrider show`` finds them with OUTRIDER_HOME=folder), or any
+    - ``journal``: where runs are kept: a folder (``outrider show`` finds them with OUTRIDER_HOME=folder), the address
+      of a PostgreSQL database (postgresql://..., there OUTRIDER_JOURNAL; needs the extra ``postgres``), or any
       object with the Journal protocol. "default" is ``$OUTRIDER_HOME`` or ``.outrider``; None keeps nothing.
     - ``observers``: plain functions, called with every durable entry.
     - ``secrets``: texts that must never be recorded or sent.

@@ -4,7 +4,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from outrider.errors import SetupError, did_you_mean
 from outrider.journal import Journal
@@ -87,17 +87,20 @@ def check_able(model: Model, tools: Sequence[Tool[..., Any]], inputs: frozenset[
         check_inputs(model.name, settings, inputs)
 
 
-def journal_from(journal: object) -> Journal | Path | Literal["default"] | None:
-    """The journal, the whole path of its folder, "default", or None. Raises SetupError for anything else."""
-    if journal is None or journal == "default":
-        return cast(Literal["default"] | None, journal)
+def journal_from(journal: object) -> Journal | Path | str | None:
+    """The journal, the whole path of its folder, its address, "default", or None. Raises SetupError for all else."""
+    if journal is None:
+        return None
+    if isinstance(journal, str) and (journal == "default" or journal.startswith(("postgresql://", "postgres://"))):
+        return journal
     if isinstance(journal, str | Path) and str(journal):
         folder = Path(os.path.abspath(_expanded(Path(journal))))
         if folder.exists() and not folder.is_dir():
             _refuse("journal", str(folder), "a folder, and this is a file")
         return folder
     if isinstance(journal, type) or not hasattr(journal, "create"):
-        _refuse("journal", journal, 'a folder, a journal such as SQLiteJournal(folder), "default", or None')
+        kinds = 'a folder, postgresql://..., a journal such as SQLiteJournal(folder), "default", or None'
+        _refuse("journal", journal, kinds)
     return cast(Journal, journal)
 
 
@@ -108,9 +111,11 @@ def opened(journal: Journal | str | Path | None) -> Journal:
 
         return NoJournal()
     if isinstance(journal, str | Path):
-        from outrider.journal.default import default_journal, journal_in
+        from outrider.journal.default import default_journal, journal_at, journal_in
 
-        return journal_in(journal) if isinstance(journal, Path) else default_journal()
+        if journal == "default":
+            return default_journal()
+        return journal_in(journal) if isinstance(journal, Path) else journal_at(journal)
     return journal
 
 

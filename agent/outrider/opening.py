@@ -120,10 +120,12 @@ def told(state: State, more: str) -> tuple[e.MessageAdded, ...]:
 
 
 def limits_of(state: State, events: Sequence[e.Durable]) -> tuple[Limits, bool]:
-    """The limits of the run from now on, and whether they are those it had before."""
+    """The limits of the run from now on, and whether those of money are the ones it had before."""
+    had = (state.limits.dollars, state.limits.purse)
     for event in events:
         if isinstance(event, e.RunStarted | e.RunResumed):
-            return event.limits, isinstance(event, e.RunResumed) and event.limits == state.limits
+            limits = event.limits
+            return limits, isinstance(event, e.RunResumed) and (limits.dollars, limits.purse) == had
     return state.limits, True
 
 

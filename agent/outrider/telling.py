@@ -130,11 +130,18 @@ def typed(verb: str, *words: str) -> str:
     as far as that was set.
     """
     front = {"OUTRIDER_HOME": _whole(os.environ.get("OUTRIDER_HOME", ""))}
+    if address := os.environ.get("OUTRIDER_JOURNAL"):
+        front = {"OUTRIDER_JOURNAL": "" if _tells_password(address) else address}
     if verb == "resume":
         front["OUTRIDER_BASE_URL"] = os.environ.get("OUTRIDER_BASE_URL", "")  # else its key would go to another one
         front["OUTRIDER_HABITS"] = _whole(os.environ.get("OUTRIDER_HABITS", ""))
     said = [f"{name}={shlex.quote(value)}" for name, value in front.items() if value]
     return " ".join([*said, shlex.join(["outrider", verb, *words])])
+
+
+def _tells_password(address: str) -> bool:
+    user, at, _ = address.partition("://")[2].partition("@")
+    return bool(at and ":" in user) or "password=" in address
 
 
 def _whole(path: str) -> str:

@@ -15,7 +15,7 @@ of the run's outcome (``outrider.errors.OUTCOMES``), 2 for wrong usage, 1 for an
 
 Variables: OPENROUTER_API_KEY, OUTRIDER_MODEL (default of --model), OUTRIDER_BASE_URL (another server that speaks
 OpenRouter's chat completions), OUTRIDER_HABITS (a file with habits of models), OUTRIDER_HOME (where runs are kept),
-OUTRIDER_DEBUG (tracebacks).
+OUTRIDER_JOURNAL (a PostgreSQL database in its place), OUTRIDER_DEBUG (tracebacks).
 """
 
 import os
@@ -103,8 +103,8 @@ def outrider() -> None:
 
     Exit codes: finished 0, error 1, usage 2, rejected 3, limit 4, provider 5, paused 6, refused 7, truncated 8,
     interrupted 130. Variables: OPENROUTER_API_KEY, OUTRIDER_MODEL (default of --model), OUTRIDER_HOME (where runs
-    are kept, default .outrider), OUTRIDER_BASE_URL (another server), OUTRIDER_HABITS (a TOML file: how models
-    think), OUTRIDER_DEBUG.
+    are kept, default .outrider), OUTRIDER_JOURNAL (a PostgreSQL database in its place), OUTRIDER_BASE_URL (another
+    server), OUTRIDER_HABITS (a TOML file: how models think), OUTRIDER_DEBUG.
     """
 
 

@@ -17,9 +17,11 @@ from outrider.cli.record import MANY, with_journal
 from outrider.cli.text import coloured
 from outrider.errors import OutriderError, SetupError
 from outrider.given import model_from
+from outrider.journal import Journal
 from outrider.messages import Limits
 from outrider.opening import own_version
 from outrider.openrouter.settings import DEFAULT_MODEL, KEY_VARIABLE, Settings, is_openrouter
+from outrider.telling import counted
 
 ENOUGH_SPACE = 50_000_000
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs")
@@ -198,6 +200,8 @@ def check_journal() -> Check:
     home = Path(os.path.abspath(default_home()))
     try:
         runs = len(with_journal(lambda journal: journal.runs(MANY)))
+        if os.environ.get("OUTRIDER_JOURNAL"):
+            return Check("journal", True, f"{with_journal(_name)}: {counted(runs, 'run')}")
     except OutriderError as error:
         return Check("journal", False, error.message, error.hint)
     there = next(folder for folder in (home, *home.parents) if folder.exists())
@@ -214,8 +218,11 @@ def check_journal() -> Check:
         return Check("journal", False, f"{there} {', '.join(wrong)}", "Set OUTRIDER_HOME to another folder.")
     if not (home / FILE).exists():
         return Check("journal", True, f"{home}: the first run makes it")
-    count = f"{runs} run{'' if runs == 1 else 's'}"
-    return Check("journal", True, f"{home}: {count}, version {SCHEMA}{f', {kind}' if kind else ''}")
+    return Check("journal", True, f"{home}: {counted(runs, 'run')}, version {SCHEMA}{f', {kind}' if kind else ''}")
+
+
+async def _name(journal: Journal) -> str:
+    return str(journal)
 
 
 def _file_system(folder: Path) -> str:

@@ -43,7 +43,8 @@ def read_run(name: str) -> tuple[str, list[Entry]]:
 async def _last(journal: Journal) -> str:
     newest = await journal.runs(1)
     if not newest:
-        raise RunNotFound("there is no run on record here", "Runs are kept in $OUTRIDER_HOME, or in .outrider here.")
+        kept = "Runs are kept in $OUTRIDER_JOURNAL, in $OUTRIDER_HOME, or in .outrider here."
+        raise RunNotFound("there is no run on record here", kept)
     return newest[0].run
 
 

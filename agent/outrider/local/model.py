@@ -15,7 +15,7 @@ from outrider.local.scoring import Scorer, Unanswered
 from outrider.local.server import Server, running
 from outrider.local.weights import EMBEDDED, weights_path
 from outrider.messages import AssistantMessage, Usage, UserMessage, text_of, to_wire
-from outrider.model import Ask, ModelEvent, Request, join_body
+from outrider.model import Ask, ModelEvent, Request, Tariff, join_body
 from outrider.openrouter import OpenRouter, Settings
 from outrider.threads import start_in_thread
 
@@ -46,6 +46,10 @@ class LocalModel:
     def name(self) -> str:
         """The model's name: "local", or "local:" and a path."""
         return self._name
+
+    def tariff(self, ask: Ask) -> Tariff:
+        """What requests cost: nothing."""
+        return Tariff(Decimal(0), Decimal(0), basis="it runs on this machine")
 
     def settings(self, ask: Ask) -> Raw:
         """The body without its messages, as a JSON object; equal asks give equal bytes."""

@@ -36,7 +36,8 @@ _DEFAULTS = {
     "tcp_user_timeout": 20_000,  # milliseconds until a server that does not confirm is given up
     "target_session_attrs": "read-write",  # of several hosts, the one that is the primary
 }
-_AGAIN = "Is it running, and can it be reached from here? The run can be resumed; what was flushed before is safe."
+_BEGIN = "Is the server running, can it be reached from here, and is there that database?"
+_AGAIN = "When it is back, the run can be resumed; what was flushed before is safe."
 _HINTS = {
     "28": "Check the role and its password (PGPASSWORD, or ~/.pgpass).",
     "42": "The role must be allowed to read and write these tables, and for the first run to make them.",
@@ -155,7 +156,8 @@ class Server:
             with self._connect() as connection:
                 migrations.version(connection, str(self))
         except psycopg.Error as error:
-            raise self.explain(error) from error
+            told = self.explain(error)
+            raise JournalError(told.message, _BEGIN if told.hint == _AGAIN else told.hint) from error
 
     def _connect(self) -> Raw:
         connection = psycopg.connect(self._address, autocommit=True)
