@@ -83,13 +83,13 @@ class PostgresPlace:
     now = "floor(extract(epoch FROM clock_timestamp()))::bigint"
 
     def __init__(self, address: str, schema: str) -> None:
-        self._address, self._schema = address, schema
+        self._address, self.schema = address, schema
         self.code = _OPENED.format(room="postgres", kind="PostgresJournal", where=f"{address!r}, {schema!r}")
 
     def journal(self) -> SQLJournal:
         from outrider.journal.postgres import PostgresJournal
 
-        return PostgresJournal(self._address, self._schema)
+        return PostgresJournal(self._address, self.schema)
 
     def sql(self, statement: str, *values: object) -> list[tuple[object, ...]]:
         with self._connection() as connection:
@@ -107,7 +107,7 @@ class PostgresPlace:
         import psycopg
 
         with psycopg.connect(self._address, autocommit=True) as connection:
-            connection.execute("SELECT set_config('search_path', %s, false)", (self._schema,))
+            connection.execute("SELECT set_config('search_path', %s, false)", (self.schema,))
             yield connection
 
 

@@ -16,6 +16,7 @@ _FOR_NOW = (
     "25006",  # a standby that is not the primary yet
     "25P03",  # this process stood still in the middle of a transaction
     "53300",  # too many connections
+    "55P03",  # somebody has kept it locked for long
     "57P01", "57P02", "57P03",  # the server stops, has crashed, is starting
 )  # fmt: skip
 _DONE = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)

@@ -26,6 +26,8 @@ IDLE = 60.0
 """Seconds after which a connection that nobody uses is closed."""
 STALLED = 5
 """Seconds after which the server undoes the transaction of a process that stands still in the middle of one."""
+LOCKED = 15
+"""Seconds to wait for what another transaction has locked, before it is tried again."""
 
 _DEFAULTS = {
     "application_name": "outrider",
@@ -166,7 +168,9 @@ class Server:
 
     def _prepare(self, connection: Raw) -> None:
         connection.execute("SELECT set_config('search_path', %s, false)", (self._schema,))
-        connection.execute(f"SET idle_in_transaction_session_timeout = '{STALLED}s'".encode())
+        connection.execute(
+            f"SET idle_in_transaction_session_timeout = '{STALLED}s'; SET lock_timeout = '{LOCKED}s'".encode()
+        )
         connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
