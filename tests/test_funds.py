@@ -143,6 +143,16 @@ async def test_a_bill_above_what_was_put_aside_raises_those_after_it_and_is_name
     ]
 
 
+async def test_what_is_billed_beside_the_prices_is_expected_again_of_a_short_request_too(
+    server: FakeOpenRouter, journal: SQLiteJournal
+) -> None:
+    """Bills a hair above the price at full length: the last of the money must not go for a shortened answer."""
+    sold(server, completion="0.0000183")
+    server.add(*[FakeReply(calls=[("look", {})], cost=0.3)] * 6)
+    result = await agent(server, journal).run("go")
+    assert (result.outcome, result.cost) == ("limit", Decimal("0.9"))
+
+
 async def test_retries_and_rubbish_draw_on_the_same_money(
     server: FakeOpenRouter, journal: SQLiteJournal, no_waiting: None
 ) -> None:

@@ -393,6 +393,7 @@ def test_outriders_own_reminders_are_not_taken_for_the_task() -> None:
         UserMessage(say("answer_now", schema="{}")),
         AssistantMessage("four"),
         UserMessage(say("answer_rejected", problems=["$: no"], schema="{}")),
+        UserMessage(say("go_on")),
     ]
     asked = read(request(talk, "answer"))
     assert (asked.task, asked.done) == ("What is 2+2?", ())

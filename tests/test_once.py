@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from agent_kit import pay
 from outrider import Agent, Limits, SetupError, tool
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.testing import Calls, ScriptedModel
-from shell import FORECAST, Shell, weather_call
+from outrider.testing.fake import FakeReply
+from shell import FORECAST, Shell, end, weather_call
 
 pytestmark = pytest.mark.anyio
 WATCHDOG = 120.0
@@ -151,3 +153,16 @@ def test_by_command_a_second_time_prints_the_same_answer_and_costs_nothing(outri
     assert len(outrider.server.requests) == 2
     other = outrider("run", "How cold?", "--id", "nightly-1")
     assert (other.code, "on another task" in other.err) == (2, True)
+
+
+def test_by_command_after_a_kill_it_is_told_as_the_run_it_is(outrider: Shell) -> None:
+    outrider.server.add(weather_call(), FakeReply(text="Warm.", hold=threading.Event()), "Warm.")
+    args = ("run", "How warm?", "-t", "app:weather", "--id", "nightly-2")
+    process = outrider.start(*args)
+    outrider.server.wait(lambda: len(outrider.server.requests) == 2)
+    process.kill()
+    assert end(process).code == -signal.SIGKILL
+    again = outrider(*args)
+    assert (again.code, again.out) == (0, "Warm.\n")
+    assert "run nightly-2 goes on · " in again.err
+    assert "request 3: 4 messages" in again.err or "request 3: 3 messages" in again.err

@@ -235,18 +235,19 @@ class _Reckoning:
         self._base = self._prompt * tariff.prompt + tariff.request
         if tariff.image:
             self._base += tariff.image * sum(bytes(message).count(IMAGE_MARK) for message in state.messages)
-        if state.above and not (self._base or tariff.answer):  # what was free was billed all the same
-            self._base = state.dearest or Decimal(0)
+        # Whatever is billed beside the listed prices comes again, also to a short request, also where all was free.
+        self._like_before = (state.dearest or Decimal(0)) / state.factor if state.above else Decimal(0)
 
     def price(self, keeps_back: bool) -> Price:
         """The price, with money for a last answer where that is to be kept back."""
         tariff, spare = self._tariff, Decimal(0)
         if keeps_back:
             answer = min(LAST_ANSWER, self.longest)
-            spare = self._base + answer * (tariff.prompt + tariff.answer)
-        return Price(
-            self._base + self.longest * tariff.answer, self._base + self._least * tariff.answer, spare, self._factor
+            spare = max(self._like_before, self._base + answer * (tariff.prompt + tariff.answer))
+        most, least = (
+            max(self._like_before, self._base + length * tariff.answer) for length in (self.longest, self._least)
         )
+        return Price(most, least, spare, self._factor)
 
     def answer(self, got: Share) -> int:
         """How long the answer may be for what was put aside."""

@@ -285,7 +285,8 @@ def _check_limit(name: str, value: Any) -> None:
             return
     except InvalidOperation:  # a text that is no number, or a Decimal that cannot be compared
         pass
-    raise SetupError(f"limit {name} is {value!r}", f"Give {wanted}, or None for no limit.")
+    shown = value if isinstance(value, Decimal) else repr(value)
+    raise SetupError(f"limit {name} is {shown}", f"Give {wanted}, or None for no limit.")
 
 
 def decoded(decoder: msgspec.json.Decoder[Value], body: bytes) -> Value:

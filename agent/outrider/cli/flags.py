@@ -1,6 +1,7 @@
 """The flags that ``run`` and ``resume`` share, and the agent they make."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from math import ceil
@@ -244,6 +245,8 @@ def _more(state: State) -> dict[str, int | Decimal]:
         "repeats": ceil(state.stale / 2),
     }
     more: int | float | Decimal = 2 * max(allowed, used[name]) or 1
+    if name == "dollars" and (needed := re.search(r"may cost \$([\d.]+)", state.detail)):
+        more = max(more, charged(state) + 2 * Decimal(needed[1]))
     if name == "seconds":  # a few more are used up before anything is done
         more = max(more, 60)
     return {name: more if isinstance(more, Decimal) else ceil(more)}

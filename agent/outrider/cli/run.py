@@ -9,11 +9,14 @@ import msgspec
 from outrider.agent import Agent
 from outrider.cli.flags import Flags, agent_flags
 from outrider.cli.live import Watch, conclude, drive, note_beyond
+from outrider.cli.record import with_journal
 from outrider.cli.text import note, out, stdout_for_answers, to_people
 from outrider.cli.words import is_task_file, task_file, words_given
+from outrider.errors import RunNotFound
 from outrider.messages import Limits
 from outrider.openrouter.settings import DEFAULT_MODEL
 from outrider.parts import File, Image, Task
+from outrider.state import State
 from outrider.telling import dollars
 
 
@@ -58,12 +61,20 @@ def command(
     name = name or (file and file.name) or "agent"
     parts = [*map(Image, image), *map(File, attached)]
     whole = [words.task, *parts] if parts else words.task
-    watch = Watch(flags)
+    watch = Watch(flags, _before(id))
     agent = flags.agent(model, name, words.instructions, flags.limits(Limits()), [watch])
     if dry_run:
         return _preview(agent, whole, flags)
     note_beyond(model, len(agent.tools), flags)
     return conclude(drive(agent, lambda: agent.stream(whole, id=id), watch), flags)
+
+
+def _before(id: str) -> State | None:
+    """What there is of a run of that name: it goes on."""
+    try:
+        return State.fold(with_journal(lambda journal: journal.read(id))) if id else None
+    except RunNotFound:
+        return None
 
 
 def _preview(agent: Agent[None, Any], task: Task, flags: Flags) -> int:

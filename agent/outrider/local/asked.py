@@ -124,12 +124,13 @@ def _content(message: UserMessage) -> str:
 
 
 def _reminders() -> tuple[str, ...]:
-    """How the messages begin that Outrider itself adds when an answer does not fit."""
+    """How the messages begin that Outrider itself adds: when an answer does not fit, and after a limit."""
     said = (
         say("answer_now", schema=""),
         say("answer_rejected", problems=(), schema=""),
         say("answer_checked", check="", reason=""),
         say("answer_truncated"),
         say("answer_refused"),
+        say("go_on"),
     )
     return tuple(text.splitlines()[0] for text in said)
