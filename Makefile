@@ -53,7 +53,7 @@ format: .venv/dev  ## format, and mend what the linter can mend
 pins: .venv/dev  ## choose the newest allowed versions and write requirements/*.txt
 	@$(PIP) install uv
 	@$(BIN)/$(COMPILE) --group build -o requirements/run.txt
-	@$(BIN)/$(COMPILE) --extra postgres --group dev -c requirements/run.txt -o requirements/dev.txt
+	@$(BIN)/$(COMPILE) --extra postgres --extra temporal --group dev -c requirements/run.txt -o requirements/dev.txt
 
 clean:  ## remove .venv, caches and builds
 	@rm -rf .venv dist .ruff_cache .pytest_cache .hypothesis

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from typing_extensions import TypeVar
 
 from outrider import events as e
+from outrider.errors import SetupError
 from outrider.given import (
     check_able,
     check_limits,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from outrider.checks import Check, Named
     from outrider.replay import Replay
+    from outrider.temporal.client import Submitted
 
 AnyDeps = TypeVar("AnyDeps", default=None)
 
@@ -260,6 +262,23 @@ class Agent(Starting[Deps, Out]):
         told of each entry. Nothing is recorded. Raises RunNotFound, and JournalError for what is no record of a run.
         """
         return await self._replayed(record, deps, live_tools, observers)
+
+    async def submit(
+        self, task: Task, *, deps: Deps | None = None, id: str = "", heartbeat: float = 30.0, server: str = ""
+    ) -> "Submitted[Out]":
+        """Put a run on record and leave it to ``outrider worker`` processes that have an agent of this name.
+
+        They and this process share the journal; Temporal, at ``server`` or where its own variables say, gives out the
+        work. ``id`` is as in ``run``. ``heartbeat`` is after how many seconds without a sign of life another worker
+        goes on. ``deps`` are for the instructions; a worker makes its own. Raises SetupError without the extra
+        ``temporal``, and when the server does not answer: nothing is on record then.
+        """
+        try:
+            from outrider.temporal.client import connect, submit
+        except ImportError as error:
+            what = f"submit needs packages that are not installed: {error}"
+            raise SetupError(what, "Install them: pip install 'outrider[temporal]'") from None
+        return await submit(self, task, await connect(server), deps=deps, id=id, heartbeat=heartbeat)
 
     def preview(self, task: Task, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Preview:
         """The exact first request of such a run, and what it can cost at most. Nothing is sent and nothing recorded."""

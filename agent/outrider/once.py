@@ -52,7 +52,7 @@ async def once(
                 state.add(entry)
         except RunNotFound:  # nobody's, or of somebody who has not put anything on disk yet
             pass
-        _check_same(state, start)
+        check_same(state, start)
         if state.outcome == "finished" or (waited and state.over):
             return rested(state)
         if not waited or pause >= _PATIENCE:
@@ -64,7 +64,8 @@ async def once(
         pause = min(_PATIENCE, 1.5 * pause)
 
 
-def _check_same(state: State, start: RunStarted) -> None:
+def check_same(state: State, start: RunStarted) -> None:
+    """Raises SetupError when the run on record is on another task."""
     if state.seq and state.task != start.task:
         raise SetupError(
             f"run {start.run} is there already, on another task: {state.task:.60}",

@@ -12,14 +12,14 @@ from typing_extensions import TypeVar
 from outrider import events as e
 from outrider.answering import Answering
 from outrider.commands import Cancel
-from outrider.errors import JournalError
+from outrider.errors import JournalError, RunBusy, RunTaken
 from outrider.funds import check_priced
 from outrider.given import check_able, check_limits, opened
 from outrider.journal import Journal, Log
 from outrider.masking import Masking
 from outrider.messages import Limits
 from outrider.model import Model
-from outrider.once import Elsewhere, check_name, once
+from outrider.once import Elsewhere, check_name, check_same, once
 from outrider.opening import (
     at_turn,
     carried,
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from outrider.checks import Named
     from outrider.replay import Replay
     from outrider.toolbox import Toolbox
+
+_LOOK = 0.25
+"""Seconds between two looks at a run that somebody else does."""
 
 Deps = TypeVar("Deps", default=None)
 Out = TypeVar("Out", default=str)
@@ -90,6 +93,47 @@ class Starting(Answering, Generic[Deps, Out]):
             lambda state: self._at_rest(state, deps, live),
         )
 
+    async def leave(self, task: Task, *, deps: Deps | None = None, id: str = "") -> str:
+        """Put a run on record without beginning to work on it, for whoever resumes it; returns its name.
+
+        One that is there already under this ``id`` is left as it is. Raises SetupError where it is on another task.
+        """
+        check_name(id or new_run_id(), self.journal)
+        said = read_task(task) if isinstance(task, str) else await asyncio.to_thread(read_task, task)
+        started = self._started(id or new_run_id(), said.short, first_messages(self._system(deps), said.content, None))
+        check_able(self.model, self.tools, inputs(started.messages))
+        try:
+            log = await self.journal.create(started.run)
+            try:
+                await self._made(State(run=started.run), log, deps, live=False).record(started)
+            finally:
+                await log.close()
+        except (RunTaken, RunBusy):
+            known = self._masking.event(started)[0]
+            check_same(State.fold(await self.journal.read(started.run)), known)
+        return started.run
+
+    async def leg(self, run: str, *, deps: Deps | None = None, take: bool = False) -> Run[Out]:
+        """A recorded run, resumed and under way, for engines that give out work. Leave its ``async with`` block.
+
+        With ``take`` it is taken over from an owner that lives in another process, whose next entry is refused. Raises
+        what ``resume`` raises.
+        """
+        return await self._again(run, deps, None, "", False, take=take)
+
+    async def result(self, run: str, *, deps: Deps | None = None) -> Result[Out]:
+        """The result of a recorded run as it rests, without going on with it. Raises RunNotFound.
+
+        Waits while it is under way, whoever works on it.
+        """
+        state = State()
+        while not state.over:
+            for entry in await self.journal.read(run, state.seq):
+                state.add(entry)
+            if not state.over:
+                await asyncio.sleep(_LOOK)
+        return await self._at_rest(state, deps, live=False).result()
+
     async def _fork(self, run: str | Result[Any], at: int | None, deps: Deps | None, say: str, live: bool) -> Run[Out]:
         check_text("say", say)
         name = name_of(run)
@@ -131,11 +175,12 @@ class Starting(Answering, Generic[Deps, Out]):
         say: str,
         live: bool,
         waited: bool = False,
+        take: bool = False,
     ) -> Run[Out]:
         if limits is not None:
             check_limits(limits)
         check_text("say", say)
-        log = await self.journal.claim(name_of(run))
+        log = await self.journal.claim(name_of(run), take)
         try:
             state = State.fold(log.entries)
             events = [] if waited and state.over else self._resuming(state, deps, limits, say, log.mail)

@@ -8,6 +8,7 @@ of the run's outcome (``outrider.errors.OUTCOMES``), 2 for wrong usage, 1 for an
                     ask.py a person asked at the terminal, shape.py a call's arguments as that person judges them
     runs, show, approve, deny, cancel, local
     export, import
+    submit, worker  many machines, by Temporal
     models          table.py a table for people
     tools           trial.py one call without a model
     doctor          checks.py what there is to check
@@ -43,6 +44,8 @@ VERBS = {
     "deny": "Refuse a call that waits for consent.",
     "export": "Write a run as a file: one event a line.",
     "import": "Take in a run from such a file.",
+    "submit": "Leave a task to the workers.",
+    "worker": "Do the submitted runs of some agents, beside other workers.",
     "tools": "List the tools that are installed, and try one.",
     "models": "List models and their providers, with prices.",
     "local": "The embedded model that needs no key.",

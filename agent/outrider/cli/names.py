@@ -15,6 +15,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
+from outrider.agent import Agent
 from outrider.errors import SetupError, did_you_mean, put_off
 from outrider.tool import Tool, as_tool
 
@@ -38,7 +39,7 @@ def tools_by_name(name: str, beside: str = "") -> list[AnyTool]:
     if ":" in plain:
         if given:
             raise SetupError(f"{plain} takes no folder", "NAME=FOLDER is for installed tools that work in a folder.")
-        return _tools(plain, _attribute(plain, "tool", beside))
+        return _tools(plain, named(plain, "tool", beside))
     entries = installed()
     family, _, one = (plain, "", "") if plain in entries else plain.partition(".")
     if family not in entries or (family != plain and not one):
@@ -83,7 +84,7 @@ def output_by_name(name: str, beside: str = "") -> Any:
     if ":" not in name:
         hint = f"Write answer.json, app:{name}, or one of {', '.join(_PLAIN)}, or list[...] of one."
         raise SetupError(f"output {name} is neither a .json file nor module:Type", hint)
-    return _attribute(name, "type", beside)
+    return named(name, "type", beside)
 
 
 def plain_type(name: str) -> Any | None:
@@ -149,7 +150,16 @@ def _tools(name: str, found: object) -> list[AnyTool]:
     raise SetupError(f"{name} is no tool but of type {type(found).__name__}", "Name a function, a Tool or a list.")
 
 
-def _attribute(name: str, what: str, beside: str) -> Any:
+def agent_named(name: str) -> Agent[Any, Any]:
+    """The agent that ``module:agent`` stands for. Raises SetupError."""
+    found = named(name, "agent")
+    if not isinstance(found, Agent):
+        raise SetupError(f"{name} is no agent", "Write module:agent, where agent = Agent(...).")
+    return cast("Agent[Any, Any]", found)
+
+
+def named(name: str, what: str, beside: str = "") -> Any:
+    """What ``module:name`` stands for, a ``what`` in error messages. Raises SetupError with close names."""
     module_name, _, path = name.partition(":")
     if not module_name or not path:
         raise SetupError(f"{name!r} names no {what}", "Write module:name, as in app.tools:weather.")

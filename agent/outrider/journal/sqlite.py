@@ -31,6 +31,9 @@ class SQLiteJournal(SQLJournal):
         super().__init__(self._database)
         weakref.finalize(self, self._database.close)
 
+    def __str__(self) -> str:
+        return str(self.home)
+
     async def sizes(self) -> dict[str, int]:
         """About how many bytes each run takes in the file."""
         try:
