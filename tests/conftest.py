@@ -3,7 +3,9 @@
 import asyncio
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import NoReturn
@@ -89,6 +91,13 @@ def place(request: pytest.FixtureRequest, home: Path) -> Place:
     if request.param == "sqlite":
         return SQLitePlace(home)
     return PostgresPlace(request.getfixturevalue("postgres").address, f"t{next(_schemas)}")
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        return free.getsockname()[1]
 
 
 @pytest.fixture

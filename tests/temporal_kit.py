@@ -23,9 +23,9 @@ from outrider.testing import Calls, ScriptedModel
 
 world = Path(os.environ["WORLD"])
 
-@tool(repeat="with_key")
+@tool(repeat="with_key", description=f"A step, version {os.environ.get('VERSION')}.")
 async def step(number: int, context: Context[None]) -> str:
-    "A step; whoever gets the same key twice has done it once."
+    "Whoever gets the same key twice has done it once."
     with open(world / context.run, "a") as file:
         file.write(f"{context.key}\\n")
     await asyncio.sleep(float(os.environ.get("PAUSE", "0.05")))

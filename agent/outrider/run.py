@@ -117,7 +117,7 @@ class Run(Generic[Out]):
         self._read, self._part = read, output.part
         self._coming = Coming()
         self._stop = Stop()
-        self._closed = False
+        self._closed = self._resting = False
         self._taken: set[int] = set()
         self._hearing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[Result[Out]] | None = None
@@ -138,6 +138,16 @@ class Run(Generic[Out]):
     def stop(self, reason: str = "stopped") -> None:
         """Ask the run to stop: close the connection, cancel the tools, record what has finished, rest."""
         self._stop.set(reason)
+
+    def rest(self, seconds: float) -> None:
+        """Ask the run to rest at its next step: what is under way, a reply or calls, may come to its end first.
+
+        After so many ``seconds`` it is stopped where it is. For processes that end while others go on with their runs.
+        """
+        self._resting = True
+        if not self._amid_something():
+            self.stop()
+        asyncio.get_running_loop().call_later(seconds, self.stop)
 
     async def result(self) -> Result[Out]:
         """How the run ended. Waiting for it may be cancelled; the run itself goes on."""
@@ -198,7 +208,7 @@ class Run(Generic[Out]):
         if isinstance(event, e.RunStarted):  # nobody hears of a run that a crash could still undo
             await self._log.flush()
         self._tell_durable(entry)
-        if isinstance(event, e.StopAsked):
+        if isinstance(event, e.StopAsked) or (self._resting and not self._amid_something()):
             self.stop()
         if event.flush:
             await self._log.flush()
@@ -225,6 +235,9 @@ class Run(Generic[Out]):
                 if self._takes(number):
                     later = [other for _, other in commands[place + 1 :]]
                     yield heard(self.state, number, command, time.time(), later)
+
+    def _amid_something(self) -> bool:
+        return bool(self.state.open_request) or any(call.status == "started" for call in self.state.owed_calls())
 
     def _takes(self, number: int) -> bool:
         """Whether this command is still to be heard; it is so once."""

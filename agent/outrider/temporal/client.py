@@ -5,6 +5,7 @@ TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_CERT_PATH, ...) or its configuration file,
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from typing import Any, Generic
 
@@ -41,7 +42,8 @@ async def connect(address: str = "") -> Client:
         return await Client.connect(**config)
     except RuntimeError as error:
         hint = "Is the server running? TEMPORAL_ADDRESS names another; for trying: temporal server start-dev"
-        raise SetupError(f"Temporal at {target} does not answer: {error}", hint) from None
+        said = re.search(r'message: "([^"]+)"', str(error))
+        raise SetupError(f"Temporal at {target} does not answer: {said[1] if said else error}", hint) from None
 
 
 class Submitted(Generic[Out]):

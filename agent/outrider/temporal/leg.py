@@ -24,6 +24,8 @@ from outrider.temporal.figures import Figures
 from outrider.temporal.order import LEG, Order, Rest
 
 WAITS = ("approval", "doubt")
+SETTLE = 5.0
+"""Seconds in which a reply or a call under way may come to its end when the worker is told to stop."""
 
 
 class Served(Struct, frozen=True):
@@ -46,7 +48,7 @@ class Legs:
         threading.Thread(target=self._loop.run_forever, name="outrider-runs", daemon=True).start()
 
     def hand_over(self) -> None:
-        """Have every run rest at its next safe point, for others to go on with; later legs end at once."""
+        """Have every run rest at its next step, in a few seconds, for others to go on with; later legs end at once."""
         self._stopping.set()
         self._loop.call_soon_threadsafe(self._stop_all)
 
@@ -102,7 +104,7 @@ class Legs:
         before = (run.state.turns, run.state.usage.tokens, run.state.usage.cost)
         try:
             if self._stopping.is_set():
-                run.stop("handed over")
+                run.rest(SETTLE)
             async with run:
                 result = await run.result()
         finally:
@@ -121,7 +123,7 @@ class Legs:
 
     def _stop_all(self) -> None:
         for run in self._running.values():
-            run.stop("handed over")
+            run.rest(SETTLE)
 
     def _stop(self, name: str) -> None:
         if run := self._running.get(name):
