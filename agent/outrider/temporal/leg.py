@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -60,6 +61,7 @@ class Legs:
     @activity.defn(name=LEG, no_thread_cancel_exception=True)
     def leg(self, order: Order) -> Rest:
         """Do one leg; returns why it ended. Raises ApplicationError, for Temporal to try again."""
+        _check_fresh(order)
         pause = order.heartbeat / 5
         while not self._room.acquire(timeout=pause):
             activity.heartbeat()
@@ -114,7 +116,7 @@ class Legs:
 
     def _rest(self, state: State, problem: Exception | None) -> Rest:
         if isinstance(problem, Fenced):
-            raise ApplicationError(f"run {state.run} was taken over by another worker", non_retryable=True)
+            raise ApplicationError(f"run {state.run} was taken over by another worker")
         if problem and not state.over:
             raise ApplicationError(f"run {state.run} cannot be recorded: {problem}")
         if state.paused == "stopped" and self._stopping.is_set():
@@ -133,6 +135,13 @@ class Legs:
         for each in self._served.values():
             await each.agent.close()
             await each.agent.journal.close()
+
+
+def _check_fresh(order: Order) -> None:
+    """A worker that stood still may hold an attempt that was given up since: it must not take the run from the next."""
+    age = (datetime.now(UTC) - activity.info().started_time).total_seconds()
+    if age > order.heartbeat:
+        raise ApplicationError(f"this attempt at run {order.run} was given out {age:.0f} s ago, by the worker's clock")
 
 
 async def _nothing_to_do(agent: Agent[Any, Any], entries: Sequence[Entry]) -> Rest | None:
