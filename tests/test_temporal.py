@@ -160,6 +160,17 @@ async def test_consent_from_anywhere_wakes_a_run_that_waits(fleet: Fleet) -> Non
     assert (result.output, fleet.done("paid")) == ("thanks", ["3"])
 
 
+async def test_consent_by_command_calls_the_workers(fleet: Fleet, outrider: Any) -> None:
+    fleet.worker()
+    submitted = await fleet.submit(fleet.cashier, "pay-2")
+    await until(lambda: _paused(fleet, "pay-2"))
+    variables = {name: os.environ[name] for name in ("TEMPORAL_ADDRESS", "OUTRIDER_JOURNAL")}
+    denied = await asyncio.to_thread(lambda: outrider("deny", "pay-2", "1:0", "too much", **variables))
+    assert "the workers have been called" in denied.err
+    result = await submitted.result()
+    assert (result.output, fleet.done("paid")) == ("thanks", [])
+
+
 async def _paused(fleet: Fleet, run: str) -> bool:
     return bool(of(await fleet.entries(run), e.RunPaused))
 

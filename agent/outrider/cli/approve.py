@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from outrider import commands as c
 from outrider import events as e
-from outrider.cli.record import BY, is_live, read_run, with_journal
+from outrider.cli.record import BY, call_workers, is_live, read_run, with_journal
 from outrider.cli.shape import shape
 from outrider.cli.text import fitted, note, out
 from outrider.errors import SetupError, did_you_mean
@@ -69,7 +69,10 @@ def answer(
     word = Masking().command(_word(state, waiting, **given))
     before = with_journal(lambda journal: leave(journal, state, word))
     instead = f", in the place of what {before.by} has said ({in_words(before)})" if before else ""
-    note(f"noted{instead}; it counts when the run goes on: {typed('resume', run)} and its flags")
+    if call_workers(run):
+        note(f"noted{instead}; the workers have been called, and the run goes on")
+    else:
+        note(f"noted{instead}; it counts when the run goes on: {typed('resume', run)} and its flags")
     return 0
 
 

@@ -1,10 +1,11 @@
 """Reading the journal from the command line."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from outrider.errors import RunNotFound
+from outrider.errors import RunNotFound, SetupError
 from outrider.events import Entry
 from outrider.journal import Journal
 
@@ -46,6 +47,26 @@ async def _last(journal: Journal) -> str:
         kept = "Runs are kept in $OUTRIDER_JOURNAL, in $OUTRIDER_HOME, or in .outrider here."
         raise RunNotFound("there is no run on record here", kept)
     return newest[0].run
+
+
+def call_workers(run: str) -> bool:
+    """Have a submitted run look into its inbox, if TEMPORAL_ADDRESS is set. False when no workflow does this run."""
+    if not os.environ.get("TEMPORAL_ADDRESS"):
+        return False
+    try:
+        from temporalio.exceptions import TemporalError
+
+        from outrider.temporal.client import connect, wake
+    except ImportError:
+        return False
+
+    async def call() -> bool:
+        return await wake(run, await connect())
+
+    try:
+        return asyncio.run(call())
+    except (SetupError, TemporalError):  # it looks by itself, within the hour
+        return False
 
 
 def is_live(run: str) -> bool:
