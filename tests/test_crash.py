@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from crash.facts import ANY, LINE, Attempt, Life, Matrix, Trial
+from crash.life import DATABASE
 from crash.scenes import SCENES, Scene
 from outrider import Agent, Context, tool
 from outrider.commands import Settle
@@ -51,12 +52,13 @@ NO_TRACE = {"after create #1", "before append #1", "after append #1", "before fl
 """The points before anything of a run is on disk."""
 
 
-@pytest.fixture(scope="module")
-def matrices(tmp_path_factory: pytest.TempPathFactory) -> list[Matrix]:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def matrices(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Matrix]:
     folder = tmp_path_factory.mktemp("crash")
+    kept = {DATABASE: request.getfixturevalue("postgres").address} if request.param == "postgres" else {}
     subprocess.run(
         [sys.executable, "-W", "error", "-m", "crash.matrix", str(folder), SHARE],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ | kept | {"PYTHONPATH": os.pathsep.join(sys.path)},
         timeout=WATCHDOG_SECONDS,
         check=True,
     )

@@ -1,6 +1,8 @@
 """One life of a run: somebody finds it as the last life left it, and goes on."""
 
 import hashlib
+import os
+import secrets
 from pathlib import Path
 
 import msgspec
@@ -12,12 +14,19 @@ from crash.world import DONE, World
 from outrider.agent import Agent
 from outrider.commands import Say
 from outrider.errors import RunNotFound
+from outrider.journal.sql import SQLJournal
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.limits import charged
 from outrider.messages import UserMessage, from_wire
 from outrider.result import Result
 from outrider.state import State
 from outrider.testing.scripted import ScriptedModel
+
+DATABASE = "OUTRIDER_CRASH_JOURNAL"
+if DATABASE in os.environ:  # before any fork
+    from outrider.journal.postgres import PostgresJournal
+else:
+    PostgresJournal = None
 
 TASK = "Buy a lamp."
 MORE_MONEY = 100
@@ -30,7 +39,7 @@ async def live(scene: Scene, folder: Path, number: int, death: Point | None) -> 
     What it waits for it gets first: consent, word on a call in doubt after a look at the world, more money.
     """
     fuse = Fuse(death)
-    journal = FusedJournal(SQLiteJournal(folder), fuse.reach)
+    journal = FusedJournal(journal_of(folder), fuse.reach)
     world = World(folder, fuse, number, journal)
     agent = agent_of(scene, world, journal)
     found = [summary.run for summary in await journal.runs()]
@@ -38,6 +47,16 @@ async def live(scene: Scene, folder: Path, number: int, death: Point | None) -> 
     told = await tell(scene, result, fuse, journal, fresh=not found)
     again = await agent.replay(await journal.read(result.run), deps=world)
     return msgspec.structs.replace(told, difference=again.difference)
+
+
+def journal_of(folder: Path) -> SQLJournal:
+    """Where the runs of a trial are kept: in its folder, or in tables of its own in the database that is given."""
+    if not PostgresJournal:
+        return SQLiteJournal(folder)
+    tables = folder / "tables"
+    if not tables.exists():
+        tables.write_text(f"c{secrets.token_hex(8)}")
+    return PostgresJournal(os.environ[DATABASE], tables.read_text())
 
 
 def agent_of(scene: Scene, world: World, journal: FusedJournal) -> Agent[World, object]:
