@@ -13,7 +13,7 @@ STOP = { echo "outrider: $(1)" >&2; exit 2; }
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run weights test crash eval-local live bench check format pins clean
+.PHONY: help run weights test crash eval-local live bench bench-workers check format pins clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -29,7 +29,7 @@ weights: .venv/run  ## fetch the local model (about 100 MB, once)
 test: .venv/dev  ## run the tests on all cores; ARGS="tests/test_x.py -k word" runs some
 	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist loadfile)
 
-crash: .venv/dev  ## kill runs at every point of the crash matrix and resume them (about 6 minutes)
+crash: .venv/dev  ## kill runs at every point of the crash matrix and resume them in SQLite and in PostgreSQL (about half an hour)
 	@OUTRIDER_CRASH=all $(BIN)/python -m pytest tests/test_crash.py
 
 live: .venv/dev  ## ask the live OpenRouter a few things (needs OPENROUTER_API_KEY; costs under 0.01 dollars)
@@ -37,6 +37,9 @@ live: .venv/dev  ## ask the live OpenRouter a few things (needs OPENROUTER_API_K
 
 bench: .venv/dev  ## what starting and the journal cost, against their bars (about a minute and a half)
 	@$(BIN)/python tests/benchmarks/start_up.py; started=$$?; $(BIN)/python tests/benchmarks/journal.py && exit $$started
+
+bench-workers: .venv/dev  ## runs a second of one worker, and what PostgreSQL and Temporal cost (about a minute and a half)
+	@$(BIN)/python tests/benchmarks/workers.py
 
 eval-local: .venv/dev weights  ## how often the local model is right (about 5 minutes); ARGS="sentiment --set dev" asks some
 	@$(BIN)/python tests/local/evaluate.py $(ARGS)

@@ -26,8 +26,8 @@ def programs() -> Path | None:
 class Cluster:
     """A server that can be stopped and started again. ``address`` is that of its first database."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._programs = folder, programs() or Path()
+    def __init__(self, folder: Path, *settings: str) -> None:
+        self._folder, self._programs, self._settings = folder, programs() or Path(), settings
         with closing(socket.create_server(("127.0.0.1", 0))) as free:
             self.port: int = free.getsockname()[1]
         self.address = f"postgresql://outrider@127.0.0.1:{self.port}/postgres"
@@ -35,7 +35,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        settings = " ".join(f"-c {setting}" for setting in (*_SETTINGS, f"port={self.port}"))
+        settings = " ".join(f"-c {setting}" for setting in (*_SETTINGS, *self._settings, f"port={self.port}"))
         self._do("pg_ctl", "start", "--wait", f"--log={self._folder}/log", f"--options={settings}")
 
     def stop(self, how: str = "fast") -> None:
@@ -52,14 +52,14 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Generator[Cluster]:
-    """A server for as long as the block lasts."""
+def cluster(*settings: str) -> Generator[Cluster]:
+    """A server for as long as the block lasts, with settings of its own."""
     with TemporaryDirectory(prefix="outrider-pg-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if os.geteuid() == 0:
             owner = next(name for name in _USERS if _known(name))
             shutil.chown(folder, owner)
-        server = Cluster(folder)
+        server = Cluster(folder, *settings)
         server.start()
         try:
             yield server

@@ -17,9 +17,10 @@ from outrider.errors import RunNotFound
 from outrider.journal import Totals, database, removal
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.purse import Price, Purse
+from places import SQLitePlace, end, say, start
 from published import SCHEMAS
 from shell import Shell
-from test_journal_processes import HOLD, end, say, start
+from test_journal_processes import HOLD
 from typist import Typist
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +90,7 @@ async def test_a_run_that_has_gone_on_since_it_was_seen_stays(home: Path) -> Non
 
 
 async def test_a_run_of_another_process_stays_and_goes_on(home: Path) -> None:
-    process = start(home, HOLD)
+    process = start(SQLitePlace(home), HOLD)
     assert say(process).startswith("holding")
     journal = SQLiteJournal(home)
     await rested(journal, *(f"old{number}" for number in range(50)), size=LARGE)

@@ -25,7 +25,7 @@ A map of the house, low to high:
     masking, stop, threads  secrets, the stop flag, threads for sync tools
     differ                  where two JSON values differ first
     cache, times            the folder for what is fetched once; times for people
-    journal/                where runs are kept
+    journal/, temporal/     where runs are kept, and how many machines share them
     cli/, observe/, testing/  for the terminal, for readers of events, for your own tests
 """
 
