@@ -109,6 +109,15 @@ def test_a_task_file_needs_no_more_than_a_task_and_the_variable_outranks_nothing
     assert outrider.server.requests[-1].json["model"] == "qwen/qwen3-14b"
 
 
+def test_a_task_file_names_its_run_and_a_stronger_model(outrider: Shell) -> None:
+    (outrider.work / "mon.toml").write_text('task = "Hi"\nid = "mon-1"\nstronger = "strong/one"\noutput = "int"')
+    outrider.server.add("none", *["no"] * 9)
+    first = outrider("run", "mon.toml")
+    assert "strong/one" in [request.json.get("model") for request in outrider.server.requests if request.json]
+    assert outrider.last() == "mon-1"
+    assert first.code == 3
+
+
 def test_a_task_file_names_a_prompt_file_beside_it(outrider: Shell) -> None:
     jobs = outrider.work.parent / "jobs"
     (jobs / "ask.md").write_text("+++\ninstructions = 'Be {{ mood }}.'\n+++\nCount to {{ n }}.\n")
@@ -287,9 +296,10 @@ def test_what_is_wrong_in_a_task_file_is_named_with_its_line(say: Say, tmp_path:
             ["./held.md", "--prompt", "held.md"],
             "For the text in it: outrider run --prompt held.md - < ./held.md, or --var task=@./held.md",
         ),
+        (["jbos/nightly.toml"], "there is no task file jbos/nightly.toml\n  Did you mean jobs/nightly.toml?\n"),
         (["jobs/nightyl.toml"], "there is no task file jobs/nightyl.toml\n  Did you mean jobs/nightly.toml?\n"),
         (["jobs/nightly.tml"], "would itself be the task\n  Did you mean jobs/nightly.toml or jobs/"),
-        (["jobz/nightly.toml"], "there is no task file jobz/nightly.toml\n  Give the path from /"),
+        (["elsewhere/nightly.toml"], "there is no task file elsewhere/nightly.toml\n  Give the path from /"),
         (["jobs/none", "--var", "day=x"], "itself be the task\n  For the name itself: echo jobs/none | outrider run -"),
         ([], "there is no task\n"),
         (["nightly.toml", "--prompt", "ask.md"], 'nightly.toml says the task\n  Write there: prompt = "ask.md".'),

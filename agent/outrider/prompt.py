@@ -166,9 +166,19 @@ def near_file(path: str | Path, suffix: str = "") -> str:
     try:
         names = [name for name in os.listdir(folder or ".") if name.endswith(suffix) and not name.startswith(".")]
     except (OSError, ValueError):  # there is no such folder, or no such name can be
-        return ""
+        return _near_folder(folder, wanted)
     stems = [name.removesuffix(suffix) for name in names]
     return did_you_mean(wanted.removesuffix(suffix), stems, lambda stem: os.path.join(folder, stem + suffix))
+
+
+def _near_folder(folder: str, file: str) -> str:
+    """Where that file is: in a folder whose name is close to the one that is not there."""
+    above, wrong = os.path.split(folder)
+    try:
+        there = [name for name in os.listdir(above or ".") if os.path.isfile(os.path.join(above, name, file))]
+    except (OSError, ValueError):
+        return ""
+    return did_you_mean(wrong, there, lambda name: os.path.join(above, name, file))
 
 
 @contextmanager

@@ -147,12 +147,13 @@ class Flags(Struct, frozen=True, kw_only=True):
         )
 
     def _settings(self, model: str) -> Settings:
-        if self.stronger and (model == "local" or model.startswith("local:")):
+        stronger = self.stronger or (self.file.stronger if self.file else None)
+        if stronger and (model == "local" or model.startswith("local:")):
             raise SetupError(
-                f"--stronger {self.stronger} is given, and the embedded model is asked",
+                f"--stronger {stronger} is given, and the embedded model is asked",
                 "Both models are to be of the same server: name one of its own with -m.",
             )
-        return replace(base_settings(), stronger=self.stronger) if self.stronger else base_settings()
+        return replace(base_settings(), stronger=stronger) if stronger else base_settings()
 
 
 def base_settings() -> Settings:

@@ -61,6 +61,7 @@ def command(
     name = name or (file and file.name) or "agent"
     parts = [*map(Image, image), *map(File, attached)]
     whole = [words.task, *parts] if parts else words.task
+    id = id or (file.id if file else "")
     watch = Watch(flags, _before(id))
     agent = flags.agent(model, name, words.instructions, flags.limits(Limits()), [watch])
     if dry_run:

@@ -60,6 +60,7 @@ def command(
     else:
         hint = 'Add --agent module:agent, or name = "..." to the task file.'
         raise SetupError("nobody says which agent is to do it", hint)
+    id = id or (file.id if file else "")
     run, result = asyncio.run(_submitted(agent, words.task, id, wait, heartbeat, temporal))
     if result:
         return conclude(result, flags)

@@ -38,8 +38,10 @@ _KEYS: Kinds = {
     "task": (str, "the task in quotes"),
     "prompt": (str, "the path of a prompt file in quotes"),
     "name": (str, "a name for the record in quotes"),
+    "id": (str, "the run's name in quotes"),
     "instructions": (str, "what the model is told first, in quotes"),
     "model": (str, "the name of a model in quotes"),
+    "stronger": (str, "the name of a model in quotes"),
     "tools": (list, 'a list of names, as in ["calculator", "files=inbox", "app:weather"]'),
     "output": ((str, dict), 'a JSON Schema ("answer.json", or a table), "module:Type", or "int"'),
     "approve": (str, " or ".join(f'"{word}"' for word in APPROVALS)),
@@ -65,6 +67,8 @@ class TaskFile:
         self._values = self._toml.values
         self._check()
         self.name: str = self._values.get("name", "")
+        self.id: str = self._values.get("id", "")
+        self.stronger: str | None = self._values.get("stronger")
         self.approve: Literal["never", "writes", "always"] | None = self._values.get("approve")
         self.limits: dict[str, Any] = {name: self._limit(name) for name in self._values.get("limits", {})}
 
