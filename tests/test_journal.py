@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
+from msgspec import Raw
 
 from journal_kit import note, numbers, run_with, until, writers
 from outrider.commands import Cancel
 from outrider.errors import JournalError, RunNotFound
+from outrider.events import Entry, MessageAdded, encode
 from outrider.journal import Journal, Log, Totals
 from outrider.journal.sql import SQLJournal
 from outrider.messages import Usage
@@ -110,6 +112,22 @@ async def test_closing_the_journal_flushes_open_runs(journal: SQLJournal) -> Non
     await journal.close()
     assert [await numbers(journal, f"run{index}") for index in range(3)] == [[1, 2]] * 3
     await (await journal.claim("run0")).close()
+
+
+async def test_entries_of_any_size_come_back_whole(journal: SQLJournal) -> None:
+    logs = [await run_with(journal, f"run{index}") for index in range(5)]
+    sizes = (10, 40_000, 2_000_000)
+    for log in logs:
+        for seq, size in enumerate(sizes, 2):
+            event = MessageAdded(Raw(b'{"role":"user","content":"%s"}' % (b"x" * size)), "test")
+            log.append(Entry(seq, 1000.0 + seq, event), encode(event))
+    await asyncio.gather(*(log.flush() for log in logs))
+    await asyncio.gather(*(log.close() for log in logs))
+    for index in range(5):
+        entries = await journal.read(f"run{index}")
+        assert [entry.seq for entry in entries] == [1, 2, 3, 4]
+        assert [len(bytes(entry.event.wire)) - 28 for entry in entries[1:]] == list(sizes)  # pyright: ignore
+    assert all(size > sum(sizes) for size in (await journal.sizes()).values())
 
 
 # ---------------------------------------------------------------------------------------- lists and names

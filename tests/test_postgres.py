@@ -223,7 +223,7 @@ def still(*args):
     if stopping:
         os.kill(os.getpid(), signal.SIGSTOP)
     return outcome
-tables.write = still
+tables.write, tables.extend = still, lambda *_: {}
 stopping = False
 async def main():
     global stopping

@@ -11,6 +11,10 @@ from outrider.errors import JournalError
 T = TypeVar("T")
 
 
+Head = tuple[int, int, str, float]
+"""What has to be true of a run that is extended, its number, epoch and id, and the time of its last entry then."""
+
+
 class Rows(Protocol):
     """What comes back from a statement."""
 
@@ -35,6 +39,8 @@ class Connection(Protocol):
 
     now: str
     """The database's clock, in SQL: whole Unix seconds."""
+    splits: bool
+    """Whether the bodies of large events lie in a table of their own; some databases see to that themselves."""
     for_update: str
     """What ends a SELECT whose rows nobody else may change until the transaction ends."""
 
@@ -44,6 +50,13 @@ class Connection(Protocol):
 
     def executemany(self, sql: str, values: Iterable[Sequence[object]], /) -> object:
         """Run a statement once for each row of values."""
+        ...
+
+    def extend(self, heads: Sequence[Head], rows: Sequence[Sequence[object]], /) -> frozenset[int]:
+        """Add to several runs in one journey, each if its head is as given; returns the numbers of those extended.
+
+        ``rows`` are number, seq, time, epoch and body. Databases that are no journey away may extend none.
+        """
         ...
 
     @property

@@ -1,6 +1,6 @@
 """What is written to and read from the tables of runs, statement by statement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -71,6 +71,25 @@ def take_over(connection: Connection, run: str, me: Owner, take: bool) -> tuple[
     return number, epoch
 
 
+def extend(connection: Connection, records: Iterable[Record]) -> dict[Record, tuple[int, int]]:
+    """Write what was appended to those of these runs that take nothing but entries, all at once where that pays.
+
+    Returns the number and the count of rows of each that was written; ``write`` finds out what is wrong with others.
+    """
+    plain = {
+        record: rows
+        for record in records
+        if record.number and not record.lost and (rows := record.rows[:])
+        if not any(row.command or row.totals for row in rows)
+    }
+    if connection.redone or not plain:
+        return {}
+    heads = [(record.number, record.epoch, record.run, rows[-1].at) for record, rows in plain.items()]
+    every = [(record.number, row.seq, row.at, record.epoch, row.body) for record, rows in plain.items() for row in rows]
+    extended = connection.extend(heads, every)
+    return {record: (record.number, len(rows)) for record, rows in plain.items() if record.number in extended}
+
+
 def write(connection: Connection, record: Record, owner: str, release: bool) -> tuple[int, int]:
     """Write what was appended, and give the run up if told to; returns its number and the count of rows.
 
@@ -85,12 +104,16 @@ def write(connection: Connection, record: Record, owner: str, release: bool) -> 
             rows = _missing(connection, record, number, rows)
         connection.executemany(
             "INSERT INTO event(run, seq, at, epoch, body) VALUES(?, ?, ?, ?, ?)",
-            [(number, row.seq, row.at, record.epoch, _kept(row.body)) for row in rows],
+            [
+                (number, row.seq, row.at, record.epoch, _kept(row.body) if connection.splits else row.body)
+                for row in rows
+            ],
         )
-        connection.executemany(
-            "INSERT INTO body(run, seq, body) VALUES(?, ?, ?)",
-            [(number, row.seq, row.body) for row in rows if len(row.body) >= LARGE],
-        )
+        if connection.splits:
+            connection.executemany(
+                "INSERT INTO body(run, seq, body) VALUES(?, ?, ?)",
+                [(number, row.seq, row.body) for row in rows if len(row.body) >= LARGE],
+            )
         connection.executemany(
             "UPDATE inbox SET taken = ? WHERE id = ? AND run = ?",
             [(row.seq, row.command, number) for row in rows if row.command],

@@ -213,7 +213,8 @@ class Writer:
             return {}, {}
 
         def write(connection: Connection) -> list[tuple[int, int] | JournalError]:
-            outcomes = [self._write_apart(connection, record, release) for record, release in work]
+            done = self._write_together(connection, [record for record, release in work if not release])
+            outcomes = [done.get(record) or self._write_apart(connection, record, release) for record, release in work]
             if leaving:
                 sign_off(connection, self._owner)
             return outcomes
@@ -226,18 +227,39 @@ class Writer:
         self._committed()
         return written, errors
 
+    def _write_together(self, connection: Connection, records: list[Record]) -> dict[Record, tuple[int, int]]:
+        """Write what can be written in one journey; when that fails for one, none of it, and each is written apart."""
+        if connection.splits:  # a file is no journey away
+            return {}
+        try:
+            with self._apart(connection):
+                return tables.extend(connection, records)
+        except JournalError:
+            return {}
+
     def _write_apart(self, connection: Connection, record: Record, release: bool) -> tuple[int, int] | JournalError:
         """Write one record so that its failure leaves the others in the transaction alone."""
+        try:
+            with self._apart(connection):
+                return tables.write(connection, record, self._owner.id, release)
+        except JournalError as error:
+            return error
+
+    @contextmanager
+    def _apart(self, connection: Connection) -> Generator[None]:
+        """What fails in this block is undone, and comes out as JournalError, while the transaction stands."""
         connection.execute("SAVEPOINT one")
         try:
-            outcome = tables.write(connection, record, self._owner.id, release)
-        except Exception as error:  # while the transaction stands, any error is this run's own
+            yield
+        except Exception as error:
             if not connection.in_transaction or connection.passing(error):
                 raise
             connection.execute("ROLLBACK TO one")
-            outcome = error if isinstance(error, JournalError) else self._store.explain(error)
+            connection.execute("RELEASE one")
+            if isinstance(error, JournalError):
+                raise
+            raise self._store.explain(error) from error
         connection.execute("RELEASE one")
-        return outcome
 
     def _change(self, work: Callable[[Connection], T]) -> T:
         """Do it in a transaction in which this process is on record as an owner."""

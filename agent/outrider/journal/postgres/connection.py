@@ -8,7 +8,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from outrider.journal.postgres.migrations import bring_forward
-from outrider.journal.store import Rows
+from outrider.journal.store import Head, Rows
 
 _AWAY = ("08", "40")
 """Classes of SQLSTATE after which the same may succeed: connections, and transactions in each other's way."""
@@ -19,6 +19,18 @@ _FOR_NOW = (
     "55P03",  # somebody has kept it locked for long
     "57P01", "57P02", "57P03",  # the server stops, has crashed, is starting
 )  # fmt: skip
+_EXTEND = """
+WITH head AS (
+    UPDATE run SET updated = given.at
+    FROM unnest(%s::bigint[], %s::integer[], %s::text[], %s::double precision[]) AS given(number, epoch, id, at)
+    WHERE run.number = given.number AND run.epoch = given.epoch AND run.id = given.id
+    RETURNING run.number
+)
+INSERT INTO event(run, seq, at, epoch, body)
+SELECT added.* FROM unnest(%s::bigint[], %s::integer[], %s::double precision[], %s::integer[], %s::bytea[])
+    AS added(number, seq, at, epoch, body) JOIN head ON head.number = added.number
+RETURNING run
+"""
 _DONE = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
 
@@ -27,6 +39,7 @@ class PostgresConnection:
 
     now = "floor(extract(epoch FROM clock_timestamp()))::bigint"
     for_update = " FOR UPDATE"
+    splits = False
 
     def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]", redone: bool) -> None:
         self._connection = connection
@@ -37,9 +50,18 @@ class PostgresConnection:
         return self._connection.execute(_sent(sql), values)
 
     def executemany(self, sql: str, values: Iterable[Sequence[object]], /) -> None:
-        """Run a statement once for each row of values, all in one journey to the server."""
-        if rows := list(values):
-            self._connection.cursor().executemany(_sent(sql), rows)
+        """Run a statement once for each row of values.
+
+        One by one: after psycopg's own, which sends a Flush behind its Sync, the server no longer notices that a
+        process stands still in the middle of a transaction (idle_in_transaction_session_timeout, PostgreSQL 15).
+        """
+        for row in values:
+            self.execute(sql, row)
+
+    def extend(self, heads: Sequence[Head], rows: Sequence[Sequence[object]], /) -> frozenset[int]:
+        """Add to several runs in one journey, each if its head is as given; returns the numbers of those extended."""
+        columns = [list(column) for column in (*zip(*heads, strict=True), *zip(*rows, strict=True))]
+        return frozenset(number for (number,) in self._connection.execute(_EXTEND, columns))
 
     @property
     def in_transaction(self) -> bool:
