@@ -25,15 +25,6 @@ settings.load_profile("house")
 _schemas = count()
 
 
-LONG = ("test_crash.py", "test_temporal.py", "test_postgres.py")
-"""Files that take minutes: begun first, so that no core is left with one of them at the end."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first; all else stays in its order."""
-    items.sort(key=lambda item: item.path.name not in LONG)
-
-
 @pytest.fixture(autouse=True)
 def closed_network(only_loopback: None) -> None:
     """No test of ours speaks to another machine."""
