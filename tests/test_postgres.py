@@ -280,6 +280,7 @@ async def test_who_is_not_called_looks_all_the_same(
     log = await run_with(journal, "one")
     await place.journal().tell("one", Cancel("me"))
     await until(lambda: log.mail)
+    assert [command for _, command in await log.commands()] == [Cancel("me")]
     await log.close()
 
 

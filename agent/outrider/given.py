@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from outrider.errors import SetupError, did_you_mean
-from outrider.journal import Journal
+from outrider.journal import SCHEMES, Journal
 from outrider.messages import Limits
 from outrider.model import Model
 from outrider.openrouter.settings import KEY_VARIABLE, Settings, is_openrouter
@@ -91,7 +91,7 @@ def journal_from(journal: object) -> Journal | Path | str | None:
     """The journal, the whole path of its folder, its address, "default", or None. Raises SetupError for all else."""
     if journal is None:
         return None
-    if isinstance(journal, str) and (journal == "default" or journal.startswith(("postgresql://", "postgres://"))):
+    if isinstance(journal, str) and (journal == "default" or journal.startswith(SCHEMES)):
         return journal
     if isinstance(journal, str | Path) and str(journal):
         folder = Path(os.path.abspath(_expanded(Path(journal))))

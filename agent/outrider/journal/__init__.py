@@ -16,6 +16,9 @@ from outrider.events import Entry
 from outrider.messages import Usage
 from outrider.purse import Price, Purse, Share
 
+SCHEMES = ("postgresql://", "postgres://")
+"""How the address of a database begins that a journal may be kept in."""
+
 
 class Totals(Struct, frozen=True, omit_defaults=True):
     """What a list of runs shows of a run; given along with the entry that starts, rests or ends it."""

@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outrider.errors import SetupError
-from outrider.journal import Journal
+from outrider.journal import SCHEMES, Journal
 from outrider.journal.sqlite import SQLiteJournal, default_home
 
 if TYPE_CHECKING:
     from outrider.journal.postgres import PostgresJournal
-
-SCHEMES = ("postgresql://", "postgres://")
-"""How the address of a database begins that a journal may be kept in."""
 
 
 def default_journal() -> Journal:

@@ -116,10 +116,7 @@ class SQLJournal(ABC):
 
     async def runs(self, limit: int = 50) -> list[Summary]:
         """The newest runs first."""
-        try:
-            return await self._ask(lambda connection: tables.summaries(connection, limit))
-        except RunNotFound:  # no journal yet
-            return []
+        return await self._found(lambda connection: tables.summaries(connection, limit), [])
 
     async def find(self, prefix: str) -> str:
         """The one run whose id begins so. Raises RunNotFound, naming candidates when there are several."""
@@ -149,17 +146,11 @@ class SQLJournal(ABC):
 
     async def costs(self, since: float = 0.0) -> list[Cost]:
         """Every request since then (Unix seconds) that has cost or may have cost something."""
-        try:
-            return await self._ask(lambda connection: costs.costs(connection, since))
-        except RunNotFound:  # no journal yet
-            return []
+        return await self._found(lambda connection: costs.costs(connection, since), [])
 
     async def spent(self) -> list[Spent]:
         """What has gone from each purse, by day."""
-        try:
-            return await self._ask(purses.spent)
-        except RunNotFound:  # no journal yet
-            return []
+        return await self._found(purses.spent, [])
 
     @abstractmethod
     async def sizes(self) -> dict[str, int]:
@@ -204,6 +195,13 @@ class SQLJournal(ABC):
                 return store.ask(query)
 
         return await asyncio.to_thread(ask)
+
+    async def _found(self, query: Callable[[Connection], T], nothing: T) -> T:
+        """Run a query, in a thread; where there is no journal yet it has found ``nothing``."""
+        try:
+            return await self._ask(query)
+        except RunNotFound:
+            return nothing
 
     async def _alter(self, work: Callable[[Connection], T]) -> T:
         """Change what is there in one transaction, in a thread."""

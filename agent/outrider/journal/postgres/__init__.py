@@ -4,7 +4,6 @@ import asyncio
 import weakref
 from collections.abc import Sequence
 
-from outrider.errors import RunNotFound
 from outrider.journal import Removed, Summary, removal
 from outrider.journal.postgres.server import Server
 from outrider.journal.sql import SQLJournal
@@ -30,10 +29,7 @@ class PostgresJournal(SQLJournal):
 
     async def sizes(self) -> dict[str, int]:
         """About how many bytes each run takes in the tables."""
-        try:
-            return await self._ask(_sizes)
-        except RunNotFound:  # no journal yet
-            return {}
+        return await self._found(_sizes, {})
 
     async def remove(self, runs: Sequence[Summary]) -> Removed:
         """Remove these runs whole; those that have gone on since they were seen so, or are live, stay.
