@@ -98,20 +98,14 @@ class FusedJournal:
     def __init__(self, journal: Journal, reach: Reach) -> None:
         self._journal = journal
         self._reach = reach
-        self._log: Log | None = None
-
-    @property
-    def mail(self) -> bool:
-        """Whether the run that is open has heard of commands that wait for it."""
-        return self._log is not None and self._log.mail
 
     async def create(self, run: str) -> Log:
-        log = self._log = await self._journal.create(run)
+        log = await self._journal.create(run)
         self._reach("after create")
         return FusedLog(log, self._reach)
 
     async def claim(self, run: str, take: bool = False) -> Log:
-        log = self._log = await self._journal.claim(run, take)
+        log = await self._journal.claim(run, take)
         self._reach("after claim")
         return FusedLog(log, self._reach)
 

@@ -46,6 +46,7 @@ async def live(scene: Scene, folder: Path, number: int, death: Point | None) -> 
     result = await (go_on(scene, found[0], agent, world, journal) if found else begin(scene, agent, world))
     told = await tell(scene, result, fuse, journal, fresh=not found)
     again = await agent.replay(await journal.read(result.run), deps=world)
+    await journal.close()
     return msgspec.structs.replace(told, difference=again.difference)
 
 

@@ -1,17 +1,17 @@
 """The warm process: it imports everything once, then forks one life after the other and lets them be killed.
 
 ``python -m crash.matrix FOLDER SHARE`` writes the facts to FOLDER/facts.json; SHARE is the part of the points that
-are tried, 1 for all of them and 5 for a fifth. It has no thread and no event loop of its own, so that a fork is safe.
+are tried, 1 for all of them and 5 for a fifth. It forks while it has no thread and no event loop, so that it is safe.
 """
 
 import asyncio
-import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport] - asyncio would import it late
 import gc
 import os
 import random
 import shutil
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,8 +21,9 @@ import msgspec
 from crash.facts import ANY, LINE, Life, Matrix, Plan, Point, Trial
 from crash.fuse import Fuse
 from crash.life import live
-from crash.scenes import CLASSIC, SCENES
-from crash.world import World
+from crash.scenes import CLASSIC, LAMP, SCENES, WORDS, Scene
+from crash.world import World, rate
+from outrider.testing import Calls
 from outrider.toolbox import MOST_ATTEMPTS
 from outrider_prompts import say
 
@@ -178,16 +179,26 @@ def hopeless(folder: Path) -> Matrix:
     return Matrix("keyed, hopeless", True, unbroken, 1, tuple(carry_out_all([plan], folder)))
 
 
-def warm_up() -> None:
-    """Import and build what every life would have to, and let the children share the memory."""
+def warm_up(folder: Path) -> None:
+    """Live once, so that everything is imported and built, and let the children share the memory.
+
+    Nothing that needs a thread for tools: such threads stay.
+    """
     say("answer_now", schema="{}")
+    scene = Scene((rate,), (Calls(("rate", {"currency": "EUR"})), WORDS, LAMP))
+    rehearsal = folder / "rehearsal"
+    rehearsal.mkdir()
+    asyncio.run(live(scene, rehearsal, 0, None))
+    shutil.rmtree(rehearsal)
+    if threading.active_count() > 1:
+        raise RuntimeError(f"a life has left threads behind: {threading.enumerate()}")
     gc.collect()
     gc.freeze()
 
 
 def matrices(folder: Path, share: int) -> list[Matrix]:
     """All that is tried."""
-    warm_up()
+    warm_up(folder)
     unbegun = Point("before reserve", 1)  # its intent is on record and nothing has happened
     unheard = Point("after reserve", 1)  # its effect is there and its result is not
     unpaid = Point("after bill", 1)  # the reply is billed and nobody has heard it

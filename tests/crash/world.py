@@ -110,8 +110,7 @@ async def halt(item: str, context: Context[World]) -> str:
     context.deps.happen("halt", context.key)
     if context.attempt == 1 and context.deps.journal:
         await context.deps.journal.tell(context.run, Cancel("somebody"))
-        while not context.deps.journal.mail:  # noqa: ASYNC110 - word comes from the journal's thread
-            await asyncio.sleep(0.01)
+        await asyncio.Event().wait()  # were it to return, it might do so before the word is heard
     return item
 
 
