@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
-from outrider.journal.store import Head
+from outrider.journal.store import Extension, Head
 
 
 class SQLiteConnection(sqlite3.Connection):
@@ -15,9 +15,11 @@ class SQLiteConnection(sqlite3.Connection):
     redone = False
     """A file does not go away amid a commit: either it was done, or it was not."""
 
-    def extend(self, heads: Sequence[Head], rows: Sequence[Sequence[object]], /) -> frozenset[int]:
+    def extend(
+        self, owner: str, heads: Sequence[Head], added: Sequence[Extension], taken: Sequence[tuple[int, int, int]], /
+    ) -> dict[int, int]:
         """A statement more costs nothing here."""
-        return frozenset()
+        return {}
 
     def passing(self, error: Exception) -> bool:
         """Whoever has to wait has waited in ``sqlite3`` itself."""

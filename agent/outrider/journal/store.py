@@ -4,15 +4,58 @@ One set of statements serves every database. Where two of them differ in a word,
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct
 
 from outrider.errors import JournalError
 
 T = TypeVar("T")
 
 
-Head = tuple[int, int, str, float]
-"""What has to be true of a run that is extended, its number, epoch and id, and the time of its last entry then."""
+class Head(Struct):
+    """What is to become of a run's own row when its entries are written; ``tables`` has its columns."""
+
+    place: int
+    """Among those that are written together."""
+    id: str
+    number: int
+    """0 for a run whose row is not there yet."""
+    epoch: int
+    """Whose entries they are: with another one in its row, the run is left alone."""
+    created: float
+    updated: float | None
+    """The time of its last entry, or None where there are no new ones."""
+    leaves: bool
+    """Whether it is nobody's from now on."""
+    agent: str | None = None
+    """This and the following are figures, kept so that lists need not read the entries; None leaves them all alone."""
+    model: str | None = None
+    task: str | None = None
+    outcome: str | None = None
+    turns: int | None = None
+    tool_calls: int | None = None
+    seconds: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost: str | None = None
+    """Dollars; None also where they are not known."""
+
+
+TOTALS = Head.__struct_fields__[Head.__struct_fields__.index("agent") :]
+"""The columns of a run that are figures about it."""
+
+
+class Extension(NamedTuple):
+    """An entry that is added to a run, by the place of its head."""
+
+    place: int
+    seq: int
+    at: float
+    epoch: int
+    body: bytes
 
 
 class Rows(Protocol):
@@ -52,10 +95,13 @@ class Connection(Protocol):
         """Run a statement once for each row of values."""
         ...
 
-    def extend(self, heads: Sequence[Head], rows: Sequence[Sequence[object]], /) -> frozenset[int]:
-        """Add to several runs in one journey, each if its head is as given; returns the numbers of those extended.
+    def extend(
+        self, owner: str, heads: Sequence[Head], added: Sequence[Extension], taken: Sequence[tuple[int, int, int]], /
+    ) -> dict[int, int]:
+        """Write to several runs in one journey, to each if its row is as the head says; returns their numbers by place.
 
-        ``rows`` are number, seq, time, epoch and body. Databases that are no journey away may extend none.
+        ``taken`` are a place, the number of an entry, and the command that it takes. A database that is no journey
+        away may leave all to others.
         """
         ...
 

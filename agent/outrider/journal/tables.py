@@ -10,7 +10,7 @@ from outrider.errors import Fenced, JournalError, RunBusy, RunNotFound, RunTaken
 from outrider.events import Entry, decode
 from outrider.journal import Summary, Totals
 from outrider.journal.owner import Owner, is_void, owners, this_process
-from outrider.journal.store import Connection
+from outrider.journal.store import TOTALS, Connection, Extension, Head
 from outrider.messages import Usage
 
 LARGE = 32_768
@@ -71,23 +71,27 @@ def take_over(connection: Connection, run: str, me: Owner, take: bool) -> tuple[
     return number, epoch
 
 
-def extend(connection: Connection, records: Iterable[Record]) -> dict[Record, tuple[int, int]]:
-    """Write what was appended to those of these runs that take nothing but entries, all at once where that pays.
+def extend(connection: Connection, work: Iterable[tuple[Record, bool]], owner: str) -> dict[Record, tuple[int, int]]:
+    """Write what was appended to these runs, giving up those marked True, all at once where that pays.
 
     Returns the number and the count of rows of each that was written; ``write`` finds out what is wrong with others.
     """
-    plain = {
-        record: rows
-        for record in records
-        if record.number and not record.lost and (rows := record.rows[:])
-        if not any(row.command or row.totals for row in rows)
-    }
-    if connection.redone or not plain:
+    batch = [(record, record.rows[:], release) for record, release in work if not record.lost]
+    if connection.splits or connection.redone or not batch:  # a file is no journey away
         return {}
-    heads = [(record.number, record.epoch, record.run, rows[-1].at) for record, rows in plain.items()]
-    every = [(record.number, row.seq, row.at, record.epoch, row.body) for record, rows in plain.items() for row in rows]
-    extended = connection.extend(heads, every)
-    return {record: (record.number, len(rows)) for record, rows in plain.items() if record.number in extended}
+    placed = list(enumerate(batch, 1))
+    numbers = connection.extend(
+        owner,
+        [_head(n, *what) for n, what in placed],
+        [Extension(n, row.seq, row.at, record.epoch, row.body) for n, (record, rows, _) in placed for row in rows],
+        [(n, row.seq, row.command) for n, (_, rows, _) in placed for row in rows if row.command],
+    )
+    return {record: (numbers[n], len(rows)) for n, (record, rows, _) in placed if n in numbers}
+
+
+def _head(place: int, record: Record, rows: list[Row], release: bool) -> Head:
+    created, updated = (rows[0].at, rows[-1].at) if rows else (0.0, None)
+    return Head(place, record.run, record.number, record.epoch, created, updated, release, *_figures(rows))
 
 
 def write(connection: Connection, record: Record, owner: str, release: bool) -> tuple[int, int]:
@@ -150,8 +154,8 @@ def _write_head(connection: Connection, record: Record, rows: list[Row], owner: 
         )
         if not changed.rowcount:
             raise _refusal(connection, record.run)
-    if totals := next((row.totals for row in reversed(rows) if row.totals), None):
-        _write_totals(connection, number, totals)
+    if figures := _figures(rows):
+        connection.execute(_SET_TOTALS, (*figures, number))
     return number
 
 
@@ -168,18 +172,20 @@ def _insert_run(connection: Connection, record: Record, rows: list[Row], owner: 
     return number
 
 
-def _write_totals(connection: Connection, number: int, totals: Totals) -> None:
+_SET_TOTALS = f"UPDATE run SET {', '.join(f'{column} = ?' for column in TOTALS)} WHERE number = ?"
+
+
+def _figures(rows: list[Row]) -> tuple[Any, ...]:
+    """The columns of ``TOTALS`` after the last row that has them, or nothing."""
+    totals = next((row.totals for row in reversed(rows) if row.totals), None)
+    if totals is None:
+        return ()
     usage = totals.usage
     task = totals.task[:500].replace("\0", "")  # PostgreSQL's texts cannot hold it
-    connection.execute(
-        "UPDATE run SET agent = ?, model = ?, task = ?, outcome = ?, turns = ?, tool_calls = ?, seconds = ?,"
-        " prompt_tokens = ?, completion_tokens = ?, reasoning_tokens = ?, cached_tokens = ?, cost = ?"
-        " WHERE number = ?",
-        (
-            totals.agent, totals.model, task, totals.outcome, totals.turns, totals.tool_calls,
-            totals.seconds, usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens,
-            usage.cached_tokens, None if usage.cost is None else str(usage.cost), number,
-        ),
+    return (
+        totals.agent, totals.model, task, totals.outcome, totals.turns, totals.tool_calls, totals.seconds,
+        usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens, usage.cached_tokens,
+        None if usage.cost is None else str(usage.cost),
     )  # fmt: skip
 
 
@@ -253,9 +259,7 @@ def summaries(connection: Connection, limit: int) -> list[Summary]:
     """The newest runs first."""
     alive = _alive(connection)
     rows = connection.execute(
-        "SELECT id, created, updated, owner, agent, model, task, outcome, turns, tool_calls, seconds,"
-        " prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cost"
-        " FROM run ORDER BY number DESC LIMIT ?",
+        f"SELECT id, created, updated, owner, {', '.join(TOTALS)} FROM run ORDER BY number DESC LIMIT ?",
         (limit,),
     )
     return [_summary(row, alive) for row in rows]

@@ -213,8 +213,11 @@ class Writer:
             return {}, {}
 
         def write(connection: Connection) -> list[tuple[int, int] | JournalError]:
-            done = self._write_together(connection, [record for record, release in work if not release])
-            outcomes = [done.get(record) or self._write_apart(connection, record, release) for record, release in work]
+            if len(flushes) == 1 and work:  # its failure is that of the transaction
+                [(record, release)] = work
+                outcomes = self._write_one(connection, record, release)
+            else:
+                outcomes = self._write_many(connection, work)
             if leaving:
                 sign_off(connection, self._owner)
             return outcomes
@@ -227,15 +230,18 @@ class Writer:
         self._committed()
         return written, errors
 
-    def _write_together(self, connection: Connection, records: list[Record]) -> dict[Record, tuple[int, int]]:
-        """Write what can be written in one journey; when that fails for one, none of it, and each is written apart."""
-        if connection.splits:  # a file is no journey away
-            return {}
-        try:
-            with self._apart(connection):
-                return tables.extend(connection, records)
-        except JournalError:
-            return {}
+    def _write_one(self, connection: Connection, record: Record, release: bool) -> list[tuple[int, int] | JournalError]:
+        together = tables.extend(connection, [(record, release)], self._owner.id)
+        return [together.get(record) or tables.write(connection, record, self._owner.id, release)]
+
+    def _write_many(
+        self, connection: Connection, work: list[tuple[Record, bool]]
+    ) -> list[tuple[int, int] | JournalError]:
+        """Write all in one journey where that pays; when that fails for one, none of it, and each is written apart."""
+        together: dict[Record, tuple[int, int]] = {}
+        with suppress(JournalError), self._apart(connection):
+            together = tables.extend(connection, work, self._owner.id)
+        return [together.get(record) or self._write_apart(connection, record, release) for record, release in work]
 
     def _write_apart(self, connection: Connection, record: Record, release: bool) -> tuple[int, int] | JournalError:
         """Write one record so that its failure leaves the others in the transaction alone."""

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from outrider.journal.postgres.migrations import bring_forward
-from outrider.journal.store import Head, Rows
+from outrider.journal.store import TOTALS, Extension, Head, Rows
 
 _AWAY = ("08", "40")
 """Classes of SQLSTATE after which the same may succeed: connections, and transactions in each other's way."""
@@ -19,18 +20,44 @@ _FOR_NOW = (
     "55P03",  # somebody has kept it locked for long
     "57P01", "57P02", "57P03",  # the server stops, has crashed, is starting
 )  # fmt: skip
-_EXTEND = """
-WITH head AS (
-    UPDATE run SET updated = given.at
-    FROM unnest(%s::bigint[], %s::integer[], %s::text[], %s::double precision[]) AS given(number, epoch, id, at)
-    WHERE run.number = given.number AND run.epoch = given.epoch AND run.id = given.id
-    RETURNING run.number
-)
-INSERT INTO event(run, seq, at, epoch, body)
-SELECT added.* FROM unnest(%s::bigint[], %s::integer[], %s::double precision[], %s::integer[], %s::bytea[])
-    AS added(number, seq, at, epoch, body) JOIN head ON head.number = added.number
-RETURNING run
+_HEAD = """
+    place integer, id text, number bigint, epoch integer, created float8, updated float8, leaves boolean,
+    agent text, model text, task text, outcome text, turns bigint, tool_calls bigint, seconds float8,
+    prompt_tokens bigint, completion_tokens bigint, reasoning_tokens bigint, cached_tokens bigint, cost text
 """
+_EXTEND = f"""
+WITH given AS (
+    SELECT * FROM json_to_recordset(%s::json) AS given({_HEAD})
+), made AS (
+    INSERT INTO run(id, created, updated, epoch, owner, {", ".join(TOTALS)})
+    SELECT id, created, updated, epoch, CASE WHEN NOT leaves THEN %s END,
+        coalesce(agent, ''), coalesce(model, ''), coalesce(task, ''), coalesce(outcome, ''),
+        {", ".join(f"coalesce({name}, 0)" for name in TOTALS[4:-1])}, cost
+    FROM given WHERE number = 0
+    ON CONFLICT(id) DO NOTHING RETURNING number, id
+), head AS (
+    UPDATE run SET updated = coalesce(given.updated, run.updated), owner = CASE WHEN NOT leaves THEN owner END,
+        {", ".join(f"{name} = coalesce(given.{name}, run.{name})" for name in TOTALS[:-1])},
+        cost = CASE WHEN given.agent IS NULL THEN run.cost ELSE given.cost END
+    FROM given WHERE run.number = given.number AND run.epoch = given.epoch AND run.id = given.id
+    RETURNING run.number, run.id
+), found AS (
+    SELECT given.place, written.number
+    FROM given JOIN (SELECT * FROM made UNION ALL SELECT * FROM head) AS written ON written.id = given.id
+), added AS (
+    INSERT INTO event(run, seq, at, epoch, body)
+    SELECT found.number, entry.seq, entry.at, entry.epoch, convert_to(entry.body, 'UTF8')
+    FROM json_to_recordset(%s::json) AS entry(place integer, seq integer, at float8, epoch integer, body text)
+        JOIN found ON found.place = entry.place
+), taken AS (
+    UPDATE inbox SET taken = word.seq
+    FROM (
+        SELECT (row->>0)::integer, (row->>1)::integer, (row->>2)::bigint FROM json_array_elements(%s::json) AS row
+    ) AS word(place, seq, command) JOIN found ON found.place = word.place
+    WHERE inbox.id = word.command AND inbox.run = found.number
+)
+SELECT place, number FROM found
+""".encode()
 _DONE = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 
 
@@ -58,10 +85,16 @@ class PostgresConnection:
         for row in values:
             self.execute(sql, row)
 
-    def extend(self, heads: Sequence[Head], rows: Sequence[Sequence[object]], /) -> frozenset[int]:
-        """Add to several runs in one journey, each if its head is as given; returns the numbers of those extended."""
-        columns = [list(column) for column in (*zip(*heads, strict=True), *zip(*rows, strict=True))]
-        return frozenset(number for (number,) in self._connection.execute(_EXTEND, columns))
+    def extend(
+        self, owner: str, heads: Sequence[Head], added: Sequence[Extension], taken: Sequence[tuple[int, int, int]], /
+    ) -> dict[int, int]:
+        """Write to several runs in one journey, to each if its row is as the head says; returns their numbers by place.
+
+        All goes as JSON, which costs a tenth of what psycopg's arrays do.
+        """
+        entries = [{**entry._asdict(), "body": entry.body.decode()} for entry in added]
+        values = (_json(heads), owner, _json(entries), _json(taken))
+        return dict(self._connection.execute(_EXTEND, values))
 
     @property
     def in_transaction(self) -> bool:
@@ -104,6 +137,10 @@ def passing(error: Exception) -> bool:
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return error.sqlstate[:2] in _AWAY or error.sqlstate in _FOR_NOW
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 @lru_cache(maxsize=256)
