@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import secrets
 from pathlib import Path
 
 import msgspec
@@ -24,9 +23,11 @@ from outrider.testing.scripted import ScriptedModel
 
 DATABASE = "OUTRIDER_CRASH_JOURNAL"
 if DATABASE in os.environ:  # before any fork
+    import psycopg
+
     from outrider.journal.postgres import PostgresJournal
 else:
-    PostgresJournal = None
+    psycopg = PostgresJournal = None
 
 TASK = "Buy a lamp."
 MORE_MONEY = 100
@@ -51,13 +52,21 @@ async def live(scene: Scene, folder: Path, number: int, death: Point | None) -> 
 
 
 def journal_of(folder: Path) -> SQLJournal:
-    """Where the runs of a trial are kept: in its folder, or in tables of its own in the database that is given."""
-    if not PostgresJournal:
-        return SQLiteJournal(folder)
-    tables = folder / "tables"
-    if not tables.exists():
-        tables.write_text(f"c{secrets.token_hex(8)}")
-    return PostgresJournal(os.environ[DATABASE], tables.read_text())
+    """Where the runs of a trial are kept: in its folder, or in a schema of the database that is given."""
+    if PostgresJournal:
+        return PostgresJournal(os.environ[DATABASE], (folder / "schema").read_text())
+    return SQLiteJournal(folder)
+
+
+def settle_in(folder: Path, schema: str) -> None:
+    """Keep the trial's runs in this schema, if in a database. Of earlier trials nothing stays but the empty tables."""
+    if not psycopg:
+        return
+    (folder / "schema").write_text(schema)
+    with psycopg.connect(os.environ[DATABASE], options=f"-c search_path={schema}") as connection:
+        if connection.execute("SELECT to_regclass('run')").fetchone() != (None,):
+            for table in ("run", "owner", "purse", "draw"):
+                connection.execute(f"DELETE FROM {table}".encode())
 
 
 def agent_of(scene: Scene, world: World, journal: FusedJournal) -> Agent[World, object]:

@@ -20,7 +20,7 @@ import msgspec
 
 from crash.facts import ANY, LINE, Life, Matrix, Plan, Point, Trial
 from crash.fuse import Fuse
-from crash.life import live
+from crash.life import live, settle_in
 from crash.scenes import CLASSIC, LAMP, SCENES, WORDS, Scene
 from crash.world import World, rate
 from outrider.testing import Calls
@@ -80,9 +80,10 @@ def one_life(plan: Plan, folder: Path, number: int) -> Life:
     return msgspec.json.decode(told.read_bytes(), type=Life)
 
 
-def carry_out(plan: Plan, folder: Path) -> Trial:
+def carry_out(plan: Plan, folder: Path, place: int) -> Trial:
     """Life after life until the run has finished."""
     folder.mkdir(parents=True)
+    settle_in(folder, f"c{os.getppid()}_{place}")
     lives: list[Life] = []
     while not lives or not lives[-1].ended:
         if len(lives) == len(plan.deaths) + MOST_LIVES_AFTER:
@@ -96,24 +97,27 @@ def carry_out(plan: Plan, folder: Path) -> Trial:
 def carry_out_all(plans: Sequence[Plan], folder: Path) -> list[Trial]:
     """Carry out the plans, each in a process of its own, as many at once as there are processors."""
     waiting = list(enumerate(plans))
-    running: dict[int, Plan] = {}
+    running: dict[int, tuple[Plan, int]] = {}
+    places = list(range(os.cpu_count() or 1))
     while waiting or running:
-        while waiting and len(running) < (os.cpu_count() or 1):
+        while waiting and places:
             number, plan = waiting.pop(0)
-            running[fork(_in(folder, number, plan))] = plan
+            place = places.pop()
+            running[fork(_in(folder, number, plan, place))] = plan, place
         pid, status = os.wait()
+        plan, place = running.pop(pid)
         if status:
-            raise RuntimeError(f"the trial of {running[pid]} failed; the reason is above")
-        del running[pid]
+            raise RuntimeError(f"the trial of {plan} failed; the reason is above")
+        places.append(place)
     found = [msgspec.json.decode(_facts(folder, n).read_bytes(), type=Trial) for n in range(len(plans))]
     for number in range(len(plans)):
         _facts(folder, number).unlink()
     return found
 
 
-def _in(folder: Path, number: int, plan: Plan) -> Callable[[], None]:
+def _in(folder: Path, number: int, plan: Plan, place: int) -> Callable[[], None]:
     def work() -> None:
-        trial = carry_out(plan, folder / str(number))
+        trial = carry_out(plan, folder / str(number), place)
         _facts(folder, number).write_bytes(msgspec.json.encode(trial))
 
     return work
@@ -188,6 +192,7 @@ def warm_up(folder: Path) -> None:
     scene = Scene((rate,), (Calls(("rate", {"currency": "EUR"})), WORDS, LAMP))
     rehearsal = folder / "rehearsal"
     rehearsal.mkdir()
+    settle_in(rehearsal, "rehearsal")
     asyncio.run(live(scene, rehearsal, 0, None))
     shutil.rmtree(rehearsal)
     if threading.active_count() > 1:
