@@ -16,8 +16,9 @@ WATCHDOG = 120.0
 AGENT = "clerk"
 
 APP = """
-import asyncio, os, signal, sys, time
+import asyncio, itertools, os, signal, sys, time
 from pathlib import Path
+from outrider.temporal.leg import Served
 from outrider import Agent, Context, Limits, ask_before, tool
 from outrider.testing import Calls, ScriptedModel
 
@@ -49,6 +50,20 @@ cashier = Agent(
     ScriptedModel([Calls(("pay", {"amount": 3})), "thanks"]),
     tools=[pay], policy=ask_before("write"), limits=free, name="cashier",
 )
+
+@tool
+async def carry(context: Context[str]) -> str:
+    "Carry what there is to carry."
+    with open(world / context.run, "a") as file:
+        file.write(f"{context.deps}\\n")
+    return "carried"
+
+legs = itertools.count(1)
+porter = Agent(
+    ScriptedModel([Calls(("carry", {})), "carried"]),
+    tools=[carry], policy=ask_before("write"), limits=free, name="porter",
+)
+served = Served(porter, deps=lambda: f"lamp-{next(legs)}", most=1)
 """
 
 
@@ -101,7 +116,7 @@ class WorkerProcess:
             **os.environ, **journal, "PYTHONPATH": os.pathsep.join([*sys.path, str(folder)]), "PYTHONUNBUFFERED": "1",
             "WORLD": str(folder / "world"), "TEMPORAL_ADDRESS": temporal, **variables,
         }  # fmt: skip
-        command = [sys.executable, "-m", "outrider.cli", "worker", "app:clerk", "app:cashier", *more]
+        command = [sys.executable, "-m", "outrider.cli", "worker", "app:clerk", "app:cashier", "app:served", *more]
         self.log = open(folder / f"worker-{time.monotonic_ns()}.log", "w+b")  # noqa: SIM115 -- closed by end()
         self.process = subprocess.Popen(
             command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from typing_extensions import TypeVar
 
 from outrider import events as e
-from outrider.errors import SetupError
+from outrider.errors import without_extra
 from outrider.given import (
     check_able,
     check_limits,
@@ -276,8 +276,7 @@ class Agent(Starting[Deps, Out]):
         try:
             from outrider.temporal.client import connect, submit
         except ImportError as error:
-            what = f"submit needs packages that are not installed: {error}"
-            raise SetupError(what, "Install them: pip install 'outrider[temporal]'") from None
+            raise without_extra("submit", "temporal", error) from None
         return await submit(self, task, await connect(server), deps=deps, id=id, heartbeat=heartbeat)
 
     def preview(self, task: Task, *, deps: Deps | None = None, history: Result[Any] | None = None) -> Preview:

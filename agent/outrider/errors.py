@@ -139,3 +139,10 @@ def did_you_mean(name: str, known: Iterable[str], written: Callable[[str], str] 
 
     close = get_close_matches(name, list(known), n=3, cutoff=0.5)
     return f"Did you mean {' or '.join(map(written, close))}?" if close else ""
+
+
+def without_extra(what: str, extra: str, error: ImportError) -> SetupError:
+    """The error for packages that are not installed, and the extra that brings them."""
+    return SetupError(
+        f"{what} needs packages that are not installed: {error}", f"Install them: pip install 'outrider[{extra}]'"
+    )

@@ -8,7 +8,7 @@ import click
 
 from outrider.cli.names import agent_named, named
 from outrider.cli.text import note
-from outrider.errors import SetupError
+from outrider.errors import SetupError, without_extra
 from outrider.telling import counted
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ def _served(name: str) -> "Served":
     try:
         from outrider.temporal.leg import Served
     except ImportError as error:
-        raise SetupError(
-            f"Temporal needs packages that are not installed: {error}", "Install them: pip install 'outrider[temporal]'"
-        ) from None
+        raise without_extra("a worker", "temporal", error) from None
     path, _, most = name.partition("=")
     found: Any = named(path, "agent")
     served = found if isinstance(found, Served) else Served(agent_named(path))

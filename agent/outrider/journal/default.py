@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outrider.errors import SetupError
+from outrider.errors import SetupError, without_extra
 from outrider.journal import SCHEMES, Journal
 from outrider.journal.sqlite import SQLiteJournal, default_home
 
@@ -48,8 +48,5 @@ def _in_database(address: str, process: int) -> "PostgresJournal":
     try:
         from outrider.journal.postgres import PostgresJournal
     except ImportError as error:
-        raise SetupError(
-            f"a journal in PostgreSQL needs packages that are not installed: {error}",
-            "Install them: pip install 'outrider[postgres]'",
-        ) from None
+        raise without_extra("a journal in PostgreSQL", "postgres", error) from None
     return PostgresJournal(address)

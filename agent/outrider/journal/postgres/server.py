@@ -167,15 +167,14 @@ class Server:
         return connection
 
     def _prepare(self, connection: Raw) -> None:
-        connection.execute("SELECT set_config('search_path', %s, false)", (self._schema,))
-        connection.execute(
-            f"SET idle_in_transaction_session_timeout = '{STALLED}s'; SET lock_timeout = '{LOCKED}s'".encode()
-        )
-        connection.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-        )
+        connection.execute(_SESSION, (self._schema, f"{STALLED}s", f"{LOCKED}s"))
 
 
+_SESSION = """
+SELECT set_config('search_path', %s, false), set_config('idle_in_transaction_session_timeout', %s, false),
+    set_config('lock_timeout', %s, false),
+    CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END
+"""
 _FORM = "It is a URI such as postgresql://user@host/database, or words such as 'host=db1 dbname=runs'."
 
 
