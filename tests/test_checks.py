@@ -301,7 +301,7 @@ def copies(answer: Forecast) -> Forecast:
 @pytest.mark.parametrize(
     ("check", "said"),
     [
-        (broken, "KeyError: 'rates'"),
+        (broken, "KeyError: 'rates'; raised by the check broken"),
         (cancelled, "the check cancelled raised CancelledError"),
         (leaves, "the check leaves raised SystemExit"),
         (says_yes, "the check says_yes returned True: it has to return None"),

@@ -102,6 +102,9 @@ async def _reason(check: Named, answer: Any, context: Context[Any]) -> str | Non
         if isinstance(error, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
             raise
         raise RuntimeError(f"the check {check.name} raised {type(error).__name__}") from error  # of its own accord
+    except Exception as error:
+        error.add_note(f"raised by the check {check.name}")
+        raise
     if value is not None and value is not answer:
         _no_value(check.name, value)
     return None
