@@ -276,7 +276,7 @@ class ToolOption(click.Option):
 _LIMITS: dict[str, tuple[type[int] | type[float] | type[Decimal], str]] = {
     "turns": (int, "Replies of the model"),
     "tool_calls": (int, "Tool calls"),
-    "tokens": (int, "Tokens of the whole run"),
+    "tokens": (int, "Tokens of the whole run, looked at between requests"),
     "seconds": (float, "Active time in seconds"),
     "dollars": (Decimal, "The bill in US dollars"),
     "repeats": (int, "Rounds of calls in a row that bring nothing new"),
