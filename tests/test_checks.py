@@ -282,6 +282,12 @@ def broken(answer: Forecast) -> None:
     raise KeyError("rates")
 
 
+def noisy(answer: Forecast) -> None:
+    error = KeyError("rates")
+    error.add_note("many\nwords\n")
+    raise error
+
+
 async def cancelled(answer: Forecast) -> None:
     raise asyncio.CancelledError
 
@@ -302,6 +308,7 @@ def copies(answer: Forecast) -> Forecast:
     ("check", "said"),
     [
         (broken, "KeyError: 'rates'; raised by the check broken"),
+        (noisy, "KeyError: 'rates'; raised by the check noisy"),
         (cancelled, "the check cancelled raised CancelledError"),
         (leaves, "the check leaves raised SystemExit"),
         (says_yes, "the check says_yes returned True: it has to return None"),

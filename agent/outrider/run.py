@@ -283,7 +283,8 @@ class Run(Generic[Out]):
         return asyncio.get_running_loop().call_later(left, self._stop.set, "seconds")
 
     async def _record_error(self, error: Exception) -> None:
-        text = "; ".join((f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())))
+        notes = [note for note in getattr(error, "__notes__", ()) if "\n" not in note]  # others are in the traceback
+        text = "; ".join((f"{type(error).__name__}: {error}", *notes))
         try:
             await self.record(e.RunFinished("error", detail=text, error="".join(traceback.format_exception(error))))
         except JournalError as worse:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
-from outrider.journal.store import Extension, Head
+from outrider.journal.store import Added, Head, Taken
 
 
 class SQLiteConnection(sqlite3.Connection):
@@ -11,14 +11,15 @@ class SQLiteConnection(sqlite3.Connection):
 
     now = "CAST(strftime('%s', 'now') AS INTEGER)"
     for_update = ""
+    far = False
     splits = True
     redone = False
     """A file does not go away amid a commit: either it was done, or it was not."""
 
     def extend(
-        self, owner: str, heads: Sequence[Head], added: Sequence[Extension], taken: Sequence[tuple[int, int, int]], /
+        self, owner: str, heads: Sequence[Head], added: Sequence[Added], taken: Sequence[Taken], /
     ) -> dict[int, int]:
-        """A statement more costs nothing here."""
+        """Nothing: a file is no journey away."""
         return {}
 
     def passing(self, error: Exception) -> bool:

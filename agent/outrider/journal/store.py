@@ -4,7 +4,7 @@ One set of statements serves every database. Where two of them differ in a word,
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -48,14 +48,22 @@ TOTALS = Head.__struct_fields__[Head.__struct_fields__.index("agent") :]
 """The columns of a run that are figures about it."""
 
 
-class Extension(NamedTuple):
+class Added(Struct):
     """An entry that is added to a run, by the place of its head."""
 
     place: int
     seq: int
     at: float
     epoch: int
-    body: bytes
+    body: str
+
+
+class Taken(Struct):
+    """A command that an entry of a run takes, by the place of its head."""
+
+    place: int
+    seq: int
+    command: int
 
 
 class Rows(Protocol):
@@ -82,6 +90,8 @@ class Connection(Protocol):
 
     now: str
     """The database's clock, in SQL: whole Unix seconds."""
+    far: bool
+    """Whether every statement is a journey, so that it pays to write all at once."""
     splits: bool
     """Whether the bodies of large events lie in a table of their own; some databases see to that themselves."""
     for_update: str
@@ -96,12 +106,11 @@ class Connection(Protocol):
         ...
 
     def extend(
-        self, owner: str, heads: Sequence[Head], added: Sequence[Extension], taken: Sequence[tuple[int, int, int]], /
+        self, owner: str, heads: Sequence[Head], added: Sequence[Added], taken: Sequence[Taken], /
     ) -> dict[int, int]:
         """Write to several runs in one journey, to each if its row is as the head says; returns their numbers by place.
 
-        ``taken`` are a place, the number of an entry, and the command that it takes. A database that is no journey
-        away may leave all to others.
+        Not called where the database is not ``far``.
         """
         ...
 

@@ -10,7 +10,7 @@ from outrider.errors import Fenced, JournalError, RunBusy, RunNotFound, RunTaken
 from outrider.events import Entry, decode
 from outrider.journal import Summary, Totals
 from outrider.journal.owner import Owner, is_void, owners, this_process
-from outrider.journal.store import TOTALS, Connection, Extension, Head
+from outrider.journal.store import TOTALS, Added, Connection, Head, Taken
 from outrider.messages import Usage
 
 LARGE = 32_768
@@ -76,15 +76,15 @@ def extend(connection: Connection, work: Iterable[tuple[Record, bool]], owner: s
 
     Returns the number and the count of rows of each that was written; ``write`` finds out what is wrong with others.
     """
-    batch = [(record, record.rows[:], release) for record, release in work if not record.lost]
-    if connection.splits or connection.redone or not batch:  # a file is no journey away
+    if not connection.far or connection.redone:
         return {}
+    batch = [(record, record.rows[:], release) for record, release in work if not record.lost]
     placed = list(enumerate(batch, 1))
     numbers = connection.extend(
         owner,
         [_head(n, *what) for n, what in placed],
-        [Extension(n, row.seq, row.at, record.epoch, row.body) for n, (record, rows, _) in placed for row in rows],
-        [(n, row.seq, row.command) for n, (_, rows, _) in placed for row in rows if row.command],
+        [Added(n, row.seq, row.at, record.epoch, row.body.decode()) for n, (record, rows, _) in placed for row in rows],
+        [Taken(n, row.seq, row.command) for n, (_, rows, _) in placed for row in rows if row.command],
     )
     return {record: (numbers[n], len(rows)) for n, (record, rows, _) in placed if n in numbers}
 

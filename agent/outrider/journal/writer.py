@@ -239,8 +239,9 @@ class Writer:
     ) -> list[tuple[int, int] | JournalError]:
         """Write all in one journey where that pays; when that fails for one, none of it, and each is written apart."""
         together: dict[Record, tuple[int, int]] = {}
-        with suppress(JournalError), self._apart(connection):
-            together = tables.extend(connection, work, self._owner.id)
+        if connection.far:
+            with suppress(JournalError), self._apart(connection):
+                together = tables.extend(connection, work, self._owner.id)
         return [together.get(record) or self._write_apart(connection, record, release) for record, release in work]
 
     def _write_apart(self, connection: Connection, record: Record, release: bool) -> tuple[int, int] | JournalError:

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from outrider.journal.postgres.migrations import bring_forward
-from outrider.journal.store import TOTALS, Extension, Head, Rows
+from outrider.journal.store import TOTALS, Added, Head, Rows, Taken
 
 _AWAY = ("08", "40")
 """Classes of SQLSTATE after which the same may succeed: connections, and transactions in each other's way."""
@@ -51,9 +51,8 @@ WITH given AS (
         JOIN found ON found.place = entry.place
 ), taken AS (
     UPDATE inbox SET taken = word.seq
-    FROM (
-        SELECT (row->>0)::integer, (row->>1)::integer, (row->>2)::bigint FROM json_array_elements(%s::json) AS row
-    ) AS word(place, seq, command) JOIN found ON found.place = word.place
+    FROM json_to_recordset(%s::json) AS word(place integer, seq integer, command bigint)
+        JOIN found ON found.place = word.place
     WHERE inbox.id = word.command AND inbox.run = found.number
 )
 SELECT place, number FROM found
@@ -66,6 +65,7 @@ class PostgresConnection:
 
     now = "floor(extract(epoch FROM clock_timestamp()))::bigint"
     for_update = " FOR UPDATE"
+    far = True
     splits = False
 
     def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]", redone: bool) -> None:
@@ -86,15 +86,13 @@ class PostgresConnection:
             self.execute(sql, row)
 
     def extend(
-        self, owner: str, heads: Sequence[Head], added: Sequence[Extension], taken: Sequence[tuple[int, int, int]], /
+        self, owner: str, heads: Sequence[Head], added: Sequence[Added], taken: Sequence[Taken], /
     ) -> dict[int, int]:
         """Write to several runs in one journey, to each if its row is as the head says; returns their numbers by place.
 
         All goes as JSON: less work here than an array for each column.
         """
-        entries = [{**entry._asdict(), "body": entry.body.decode()} for entry in added]
-        values = (_json(heads), owner, _json(entries), _json(taken))
-        return dict(self._connection.execute(_EXTEND, values))
+        return dict(self._connection.execute(_EXTEND, (_json(heads), owner, _json(added), _json(taken))))
 
     @property
     def in_transaction(self) -> bool:
