@@ -229,19 +229,22 @@ class Dripping(ScriptedModel):
 
     async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         kind = e.ArgumentsDelta if request.ask.answer_tool is not None else e.TextDelta
+        text, number = "", request.number
         async for event in super().ask(request):
-            if not isinstance(event, e.TextDelta):
-                yield event
+            if isinstance(event, e.TextDelta):
+                text += event.text
                 continue
-            yield e.ReasoningDelta(event.number, '{"name": "thought')
-            for place in range(0, len(event.text), 5):
+            if isinstance(event, e.Replied):
+                yield e.ReasoningDelta(number, '{"name": "thought')
+                for place in range(0, len(text), 5):
+                    self.parts.append(self.run.partial)
+                    yield kind(number, text[place : place + 5])
                 self.parts.append(self.run.partial)
-                yield kind(event.number, event.text[place : place + 5])
-            self.parts.append(self.run.partial)
-            if "broken off" in event.text:
-                yield e.RequestFailed(event.number, "broken", "it broke off", "retry", billed="no")
-                self.parts.append(self.run.partial)
-                return
+                if "broken off" in text:
+                    yield e.RequestFailed(number, "broken", "it broke off", "retry", billed="no")
+                    self.parts.append(self.run.partial)
+                    return
+            yield event
 
 
 async def watched(model: Dripping, output: Any) -> Any:

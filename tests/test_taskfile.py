@@ -126,6 +126,36 @@ def test_a_task_file_names_a_prompt_file_beside_it(outrider: Shell) -> None:
     assert [message["content"] for message in done.json["messages"]] == ["Be quick.", "Count to 1.50."]
 
 
+def test_images_and_files_come_from_beside_the_task_file_or_from_an_address(outrider: Shell) -> None:
+    jobs = outrider.work.parent / "jobs"
+    (jobs / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n and more")
+    (jobs / "parts.toml").write_text(
+        'task = "What is on them?"\nmodel = "acme/eyes"\n'
+        'images = ["photo.png", "https://example.org/a.jpg"]\nfiles = ["notes.txt"]\n'
+    )
+    done = outrider("run", "../jobs/parts.toml", "--image", "../jobs/photo.png", "--dry-run", "-q")
+    content = done.json["messages"][-1]["content"]
+    assert [part["type"] for part in content] == ["text", "image_url", "image_url", "file", "image_url"]
+    assert content[1]["image_url"]["url"].startswith("data:image/png;base64,")
+    assert content[2]["image_url"]["url"] == "https://example.org/a.jpg"
+    assert content[3]["file"]["filename"] == "notes.txt"
+
+
+def test_labels_need_no_file_and_a_run_that_had_them_asks_for_them_again(outrider: Shell) -> None:
+    outrider.server.add('{"answer": "very bad"}')
+    limited = outrider("run", "Soup was cold.", "--output", "good, very bad", "--max-turns", "0")
+    assert limited.resume[-4:-2] == ["--output", "good, very bad"]
+    assert "--output LABEL,LABEL" in outrider("resume", "last").err
+    done = outrider("resume", "last", "--output", "good, very bad", "--max-turns", "1", "-q")
+    assert (done.code, done.json) == (0, "very bad")
+    schema = outrider.server.requests[-1].json["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["answer"]["enum"] == ["good", "very bad"]
+    listed = outrider("run", "x", "--output", "list[a,b]", "--dry-run", "-q").json
+    items = listed["response_format"]["json_schema"]["schema"]["properties"]["answer"]["items"]
+    assert items["enum"] == ["a", "b"]
+    assert "or labels" in outrider("run", "x", "--output", "int,str").err
+
+
 def test_the_file_of_a_local_model_is_looked_for_beside_the_task_file(outrider: Shell) -> None:
     jobs = outrider.work.parent / "jobs"
     (jobs / "own.toml").write_text('task = "Hi"\nmodel = "local:models/own.gguf"')
@@ -235,6 +265,8 @@ def test_a_prompt_file_is_the_task_or_holds_it(outrider: Shell) -> None:
         ('task = "x"\n[limits]\nseconds = nan', "3: limit seconds is NaN\n"),
         ('task = "x"\ntools = [\n  "calculator",\n  "calcluator",\n]', "4: there is no installed tool 'calcluator'\n"),
         ('task = "x"\ntools = [\n  "calculator",\n  3,\n]', "4: a tool is 3\n"),
+        ('task = "x"\nfiles = [\n  "https://a.org/a.pdf",\n  "notse.txt",\n]', "4: there is no file notse.txt\n  Did"),
+        ('task = "x"\nimages = [true]', "2: an image is true\n  Give a list of files or addresses"),
         ('task = "x"\ntools = ["own_toosl:look"]', "2: there is no module 'own_toosl' in "),
         ('task = "x"\ntools = ["tools_of_task:lok"]', "2: tools_of_task has no 'lok'\n  Did you mean look?"),
         ('task = "x"\ntools = ["calculator", "calculator"]', "2: two tools are named calculator\n"),

@@ -147,7 +147,7 @@ def _file(part: File) -> tuple[dict[str, Any], str]:
 
 def _address(source: Source) -> str:
     """The source if it is an address, else nothing."""
-    if not isinstance(source, str) or not (scheme := _scheme(source)):
+    if not isinstance(source, str) or not (scheme := scheme_of(source)):
         return ""
     if scheme not in ("http", "https", "data"):
         raise SetupError(f"{source:.80} is no address that a model can open", "Give http, https, data, or a path.")
@@ -156,7 +156,7 @@ def _address(source: Source) -> str:
     return printable(source)
 
 
-def _scheme(source: str) -> str:
+def scheme_of(source: str) -> str:
     """The scheme of an address; nothing for a path."""
     head, colon, rest = source.partition(":")
     known = colon and (rest.startswith("//") or head.lower() == "data") and head.isalnum()
@@ -243,7 +243,7 @@ def _name(source: Source) -> str:
     """What a path or an address ends in; nothing for mere data."""
     if isinstance(source, bytes):
         return ""
-    scheme = _scheme(source) if isinstance(source, str) else ""
+    scheme = scheme_of(source) if isinstance(source, str) else ""
     if scheme == "data":
         return ""
     if not scheme:

@@ -143,9 +143,9 @@ class Starting(Answering, Generic[Deps, Out]):
         return await self._open(replace(started, forked=f"{name}@{state.turns}"), deps, live)
 
     async def _open(self, started: e.RunStarted, deps: Deps | None, live: bool) -> Run[Out]:
-        check_able(self.model, self.tools, inputs(started.messages))
-        log = await self.journal.create(started.run)
-        return await self._go(State(run=started.run), log, [started], deps, live)
+        state = State(run=started.run)
+        await self._check(state, [started])  # before there is so much as a folder for the record
+        return await self._go(state, await self.journal.create(started.run), [started], deps, live)
 
     def _at_rest(self, state: State, deps: Deps | None, live: bool) -> Run[Out]:
         run = self._made(state, Elsewhere(), deps, live)
@@ -188,6 +188,8 @@ class Starting(Answering, Generic[Deps, Out]):
                 words = await log.commands()
                 stale = [number for number, word in words if isinstance(word, Cancel)]
                 events += [e.CommandRefused(number, "the run rested already when it went on") for number in stale]
+            if events:
+                await self._check(state, events)
         except BaseException:
             await log.close()
             raise
@@ -209,13 +211,15 @@ class Starting(Answering, Generic[Deps, Out]):
             events.append(e.RunResumed("api", limits, changed(state, now, limits), own_version(), now.model))
         return [*events, *told(state, say)]
 
+    async def _check(self, state: State, events: Sequence[e.Durable]) -> None:
+        """A missing key, weights or price is said before anything is on record."""
+        await self.model.ready()
+        check_able(self.model, self.tools, carried(state, events))
+        await check_priced(self.model, *limits_of(state, events))
+
     async def _go(self, state: State, log: Log, events: Sequence[e.Durable], deps: Deps | None, live: bool) -> Run[Out]:
         run = self._made(state, log, deps, live)
         try:
-            if events:  # a missing key or missing weights are said before anything is on record
-                await self.model.ready()
-                check_able(self.model, self.tools, carried(state, events))
-                await check_priced(self.model, *limits_of(state, events))
             for event in events:
                 await run.record(event)
         except BaseException:

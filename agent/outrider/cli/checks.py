@@ -107,6 +107,7 @@ def check_file(path: str) -> tuple[str | None, bool, Check]:
         file = TaskFile(path)
         model = file.model
         file.prompt()
+        file.parts()
         tools = file.tools()
         file.output()
     except SetupError as error:

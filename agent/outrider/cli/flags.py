@@ -69,6 +69,11 @@ class Shared(click.ParamType[Purse | str]):
         return NO_LIMIT if str(value).lower() == NO_LIMIT else Purse.read(value)
 
 
+def written_hint(hint: str, none: str) -> str:
+    """What is said of a limit to those who write Python, for those who write ``none`` where there is to be no limit."""
+    return hint.replace("None for", f"{none} for")
+
+
 def _seconds(text: str) -> int:
     """What a time such as 90s, 5m or 2h comes to in seconds; 0 for anything else."""
     number, unit = text[:-1], text[-1:].lower()
@@ -99,7 +104,10 @@ class Flags(Struct, frozen=True, kw_only=True):
         """The limits, where given, in the place of those before. Raises SetupError for a negative one."""
         given = {name: getattr(self, name if name == "purse" else f"max_{name}") for name in before.__struct_fields__}
         changes = {name: None if value == NO_LIMIT else value for name, value in given.items() if value is not None}
-        return replace(before, **(self.file.limits if self.file else {}) | changes)
+        try:
+            return replace(before, **(self.file.limits if self.file else {}) | changes)
+        except SetupError as error:
+            raise SetupError(error.message, written_hint(error.hint, NO_LIMIT)) from None
 
     def model_or(self, otherwise: str) -> str:
         """The model named, or else this one."""
@@ -288,7 +296,7 @@ _AGENT = (
     click.option(
         "--output",
         metavar="TYPE",
-        help="The answer's type: a JSON Schema (.json), module:Type, or int, date, list[str] ...",
+        help="The answer's type: a JSON Schema (.json), module:Type, int, date, list[str] ..., or labels: good,bad",
     ),
     click.option(
         "--approve",

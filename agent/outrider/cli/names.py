@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from inspect import isfunction, signature
 from pathlib import Path
 from types import GenericAlias, ModuleType
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -23,6 +23,10 @@ GROUP = "outrider.tools"
 UNKNOWN = "MODULE"
 """Stands for a module that only its owner knows."""
 
+LABELS = "LABEL,LABEL"
+"""Stands for labels that only the person who gave them knows."""
+
+_LABEL = re.compile(r"[^][{}()\"':]+")
 _PLAIN: Mapping[str, Any] = {"int": int, "float": float, "bool": bool, "str": str, "date": date}
 
 AnyTool = Tool[..., Any]
@@ -73,7 +77,7 @@ def installed() -> dict[str, EntryPoint]:
 
 
 def output_by_name(name: str, beside: str = "") -> Any:
-    """The output type: int and its like, the JSON Schema in a .json file, or ``module:Type``. Raises SetupError.
+    """The output type: int and its like, labels, the schema in a .json file, or ``module:Type``. Raises SetupError.
 
     Files and modules are looked for in the folder ``beside``, a module then in the current one.
     """
@@ -82,15 +86,21 @@ def output_by_name(name: str, beside: str = "") -> Any:
     if name.endswith(".json"):
         return _schema(Path(beside, name))
     if ":" not in name:
-        hint = f"Write answer.json, app:{name}, or one of {', '.join(_PLAIN)}, or list[...] of one."
+        own = f"app:{name}" if name.isidentifier() else "app:Answer"
+        kinds = f"one of {', '.join(_PLAIN)}, or list[...] of one"
+        hint = f"Write answer.json, {own}, {kinds}, or labels: positive,negative."
         raise SetupError(f"output {name} is neither a .json file nor module:Type", hint)
     return named(name, "type", beside)
 
 
 def plain_type(name: str) -> Any | None:
-    """The type of such a name, where Python itself has it: ``int``, ``list[date]``."""
-    if found := re.fullmatch(r"list\[(\w+)\]", name):
-        return GenericAlias(list, (_PLAIN[found[1]],)) if found[1] in _PLAIN else None
+    """The type of a name that needs no module: ``int``, ``list[date]``, or labels, ``positive,negative``."""
+    if found := re.fullmatch(r"list\[(.+)\]", name):
+        inner = plain_type(found[1])
+        return GenericAlias(list, (inner,)) if inner else None
+    labels = [label.strip() for label in name.split(",")]
+    if len(labels) > 1 and all(_LABEL.fullmatch(label) and label not in _PLAIN for label in labels):
+        return Literal[*labels]
     return _PLAIN.get(name)
 
 

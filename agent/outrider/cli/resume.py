@@ -6,7 +6,7 @@ import click
 
 from outrider.cli.flags import APPROVALS, Flags, resume_command, resumed_flags
 from outrider.cli.live import Watch, accepted, conclude, drive, note_beyond
-from outrider.cli.names import UNKNOWN, offering, plain_type
+from outrider.cli.names import LABELS, UNKNOWN, offering, plain_type
 from outrider.cli.record import read_run
 from outrider.cli.text import stdout_for_answers
 from outrider.cli.words import task_file
@@ -66,8 +66,7 @@ def refuse_less(state: State, flags: Flags, verb: Literal["resume", "fork", "rep
     more = [word for name in dict.fromkeys(map(offering, tools)) for word in ("-t", name)]
     if state.output_type != "text" and not flags.typed:
         missing.append(f"output type {state.output_type}")
-        known = plain_type(state.output_type) is not None
-        more += ["--output", state.output_type if known else f"{UNKNOWN}:{state.output_type}"]
+        more += ["--output", _typed(state.output_type)]
     if not flags.approval() and (asked := recorded_approve(state)):
         missing.append(f"--approve {asked}")
         more += ["--approve", asked]
@@ -77,6 +76,13 @@ def refuse_less(state: State, flags: Flags, verb: Literal["resume", "fork", "rep
             f"Give them again: {resume_command(state.run, flags, state, *more, verb=verb)}\n"
             "  or its task file, if it was run from one; --force goes on without.",
         )
+
+
+def _typed(name: str) -> str:
+    """What to write behind --output for a type of that name on record, or a pattern to fill in."""
+    if plain_type(name) is not None:
+        return name
+    return LABELS if name.startswith("typing_Literal_") else f"{UNKNOWN}:{name}"
 
 
 def recorded_approve(state: State) -> str:

@@ -59,7 +59,7 @@ def command(
     words = words_given(None if file else task, prompt, var, instructions, file)
     model = flags.model_or(os.environ.get("OUTRIDER_MODEL") or DEFAULT_MODEL)
     name = name or (file and file.name) or "agent"
-    parts = [*map(Image, image), *map(File, attached)]
+    parts = [*(file.parts() if file else ()), *map(Image, image), *map(File, attached)]
     whole = [words.task, *parts] if parts else words.task
     id = id or (file.id if file else "")
     watch = Watch(flags, _before(id))

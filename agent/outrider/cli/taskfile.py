@@ -20,13 +20,14 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from outrider.cli.flags import APPROVALS, NO_LIMIT
+from outrider.cli.flags import APPROVALS, NO_LIMIT, written_hint
 from outrider.cli.names import AnyTool, output_by_name, tools_by_name
 from outrider.errors import SetupError, did_you_mean
 from outrider.given import check_output, tools_from
 from outrider.messages import Limits
 from outrider.output import OutputType
-from outrider.prompt import Filled, Prompt, read_text, text_at
+from outrider.parts import File, Image, Part, scheme_of
+from outrider.prompt import Filled, Prompt, near_file, read_text, text_at
 from outrider.purse import Purse
 from outrider.toml import Kinds, Toml, shown
 from outrider_prompts import close_to
@@ -42,8 +43,10 @@ _KEYS: Kinds = {
     "instructions": (str, "what the model is told first, in quotes"),
     "model": (str, "the name of a model in quotes"),
     "stronger": (str, "the name of a model in quotes"),
+    "images": (list, 'a list of files or addresses, as in ["photo.jpg"]'),
+    "files": (list, 'a list of files or addresses, as in ["report.pdf"]'),
     "tools": (list, 'a list of names, as in ["calculator", "files=inbox", "app:weather"]'),
-    "output": ((str, dict), 'a JSON Schema ("answer.json", or a table), "module:Type", or "int"'),
+    "output": ((str, dict), 'a JSON Schema ("answer.json", or a table), "module:Type", "int", or labels: "good,bad"'),
     "approve": (str, " or ".join(f'"{word}"' for word in APPROVALS)),
     "limits": (dict, "a table: a line with [limits], its limits below"),
     "inputs": (dict, "a table: a line with [inputs], a line for each slot below"),
@@ -79,6 +82,15 @@ class TaskFile:
         if name and name.startswith("local:"):
             return f"local:{self._beside(os.path.expanduser(name.removeprefix('local:')))}"
         return name
+
+    def parts(self) -> list[Part]:
+        """The images and files that come with the task, read when it begins. Raises SetupError where one is missing."""
+        kinds: Mapping[str, type[Image] | type[File]] = {"images": Image, "files": File}
+        return [
+            kind(self._source(key, number, name))
+            for key, kind in kinds.items()
+            for number, name in enumerate(self._values.get(key, ()))
+        ]
 
     def prompt(self) -> Prompt:
         """Its task and instructions, with their slots. Raises SetupError."""
@@ -147,9 +159,10 @@ class TaskFile:
             raise toml.wrong("there is a task as well as a prompt", "Leave one of them out.", "prompt")
         if "task" not in values and "prompt" not in values:
             raise toml.wrong("there is no task", 'Write task = "..." or prompt = "file.md" above the first [table].')
-        for number, name in enumerate(values.get("tools", ())):
-            if not isinstance(name, str):
-                raise toml.wrong(f"a tool is {shown(name)}", f"Give {_KEYS['tools'][1]}.", "tools", at=number)
+        for key, one in ("tools", "a tool"), ("images", "an image"), ("files", "a file"):
+            for number, name in enumerate(values.get(key, ())):
+                if not isinstance(name, str):
+                    raise toml.wrong(f"{one} is {shown(name)}", f"Give {_KEYS[key][1]}.", key, at=number)
         approve = values.get("approve", "never")
         if approve not in APPROVALS:
             near = did_you_mean(approve, APPROVALS) or f"Give {_KEYS['approve'][1]}."
@@ -165,7 +178,7 @@ class TaskFile:
                 number = Purse.read(str(value))
             return getattr(Limits(**{name: number}), name)
         except SetupError as error:
-            hint = error.hint.replace("None for", f'"{NO_LIMIT}" for')
+            hint = written_hint(error.hint, f'"{NO_LIMIT}"')
             raise self._toml.wrong(f"limit {name} is {shown(value)}", hint, "limits", name) from error
 
     def _input(self, name: str, value: Input | dict[str, Any]) -> Input:
@@ -176,6 +189,15 @@ class TaskFile:
             raise self._toml.wrong(f"{name} names no file", f"Give {_INPUT[1]}.", "inputs", name)
         with self._said_of("inputs", name):
             return read_text(self._beside(value["file"]), "input file")
+
+    def _source(self, key: str, number: int, name: str) -> str:
+        if scheme_of(name):
+            return name
+        path = self._beside(os.path.expanduser(name))
+        if not os.path.exists(path):
+            near = near_file(path) or "Name a file that is there, or an address."
+            raise self._toml.wrong(f"there is no file {path}", near, key, at=number)
+        return path
 
     def _beside(self, path: str) -> str:
         return os.path.join(self._folder, path)

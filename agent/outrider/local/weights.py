@@ -56,7 +56,7 @@ def weights_path(spec: str) -> Path:
     if spec == EMBEDDED:
         path = embedded_path()
         if not path.is_file():
-            raise SetupError("the embedded model's weights are not on this machine yet", PULL)
+            raise SetupError(f"the embedded model's weights are not in {path.parent} yet", PULL)
         return path
     if not spec.startswith(PREFIX):
         raise SetupError(f"{spec!r} is no local model", "Write local, or local:/path/to/file.gguf")

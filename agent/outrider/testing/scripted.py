@@ -1,5 +1,6 @@
 """A model that replies from a list, by turn, so that a resumed run gets the reply it would have got."""
 
+import re
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,9 @@ from outrider.errors import SetupError
 from outrider.events import Replied, RequestAccepted, RequestFailed, TextDelta
 from outrider.messages import AssistantMessage, Usage, WireCall, WireFunction, from_wire, to_wire
 from outrider.model import Ask, ModelEvent, Request, Tariff
+
+_PIECE = re.compile(r"\s*\S{1,12}|\s+")
+"""What a text is streamed in: words, or pieces of long ones."""
 
 
 class Calls:
@@ -79,7 +83,8 @@ class ScriptedModel:
             return
         message = _message(step, place)
         if request.live and message.content:
-            yield TextDelta(number, message.content)
+            for piece in _PIECE.findall(message.content):
+                yield TextDelta(number, piece)
         finish = "stop" if message.tool_calls is UNSET else "tool_calls"
         yield Replied(number, to_wire(message), finish, self._usage, self.name, "script", f"gen-{number}")
 
