@@ -29,7 +29,7 @@ weights: .venv/run  ## fetch the local model (about 100 MB, once)
 test: .venv/dev  ## run the tests on all cores; ARGS="tests/test_x.py -k word" runs some
 	@$(BIN)/python -m pytest $(or $(ARGS),-n auto --dist loadfile)
 
-crash: .venv/dev  ## kill runs at every point of the crash matrix and resume them in SQLite and in PostgreSQL (about half an hour)
+crash: .venv/dev  ## kill runs at every point of the crash matrix and resume them in SQLite and in PostgreSQL (about 12 minutes)
 	@OUTRIDER_CRASH=all $(BIN)/python -m pytest tests/test_crash.py
 
 live: .venv/dev  ## ask the live OpenRouter a few things (needs OPENROUTER_API_KEY; costs under 0.01 dollars)

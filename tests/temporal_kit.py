@@ -1,14 +1,17 @@
 """Temporal's dev server, and workers as real processes, for the tests' own use."""
 
+import asyncio
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +107,46 @@ def _until_it_listens(server: "subprocess.Popen[bytes]", port: int) -> None:
             return
         except OSError:
             time.sleep(0.05)
+
+
+@contextmanager
+def encrypted(address: str, certificate: tuple[Path, Path], clients: Path) -> Generator[str]:
+    """The server at ``address`` behind TLS, for clients that ``clients`` vouches for; gives the address to use.
+
+    The dev server itself speaks no TLS.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(clients))
+    context.load_cert_chain(*certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["h2"])
+    host, _, port = address.rpartition(":")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, here = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(_carry(reader, here), _carry(there, writer))
+
+    async def work(listening: socket.socket) -> None:
+        going.append((asyncio.get_running_loop(), stop := asyncio.Event()))
+        async with await asyncio.start_server(serve, sock=listening, ssl=context):
+            await stop.wait()
+
+    going: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: asyncio.run(work(listening)), daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        loop, stop = going[0]
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(WATCHDOG)
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with closing(writer), suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
 
 
 class WorkerProcess:

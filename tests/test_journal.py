@@ -133,6 +133,18 @@ async def test_entries_of_any_size_come_back_whole(journal: SQLJournal) -> None:
 # ---------------------------------------------------------------------------------------- lists and names
 
 
+@pytest.mark.parametrize("lost", [1, 2, 3])
+async def test_an_entry_that_is_missing_is_said_and_not_read_over(journal: SQLJournal, place: Place, lost: int) -> None:
+    await (await run_with(journal, "one", 4)).close()
+    await (await run_with(journal, "two", 4)).close()
+    place.sql(f"DELETE FROM event WHERE run = (SELECT number FROM run WHERE id = 'one') AND seq = {lost}")
+    for reads in (journal.read, journal.claim):
+        with pytest.raises(JournalError, match=f"entry {lost} of run one is missing") as caught:
+            await reads("one")
+        assert "backup" in caught.value.hint
+    assert await numbers(journal, "two") == [1, 2, 3, 4]
+
+
 async def test_list_of_runs(journal: SQLJournal) -> None:
     usage = Usage(10, 20, 5, 3, Decimal("0.00001230"))
     totals = Totals("clerk", "qwen/qwen3-14b", "x" * 600, "finished", 2, 3, usage, 1.5)

@@ -19,11 +19,12 @@ from typing import Any, NoReturn
 
 import pytest
 
+from certificates import Authority
 from outrider import Agent, SetupError
 from outrider import events as e
 from outrider.testing import ScriptedModel
 from postgres_kit import Cluster
-from temporal_kit import APP, WATCHDOG, WorkerProcess, dev_server, program
+from temporal_kit import APP, WATCHDOG, WorkerProcess, dev_server, encrypted, program
 
 pytestmark = pytest.mark.anyio
 
@@ -269,6 +270,34 @@ async def test_a_new_version_is_deployed_worker_by_worker_while_runs_go_on(fleet
         entries = await check_whole(fleet, await each.result())
         changed += [word for event in of(entries, e.RunResumed) for word in event.changed]
     assert {"tool step has changed", "the instructions have changed; the run keeps its own"} <= set(changed)
+
+
+# ------------------------------------------------------------------------------------------- encrypted lines
+
+
+async def test_lines_to_temporal_are_encrypted_and_both_ends_show_who_they_are(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: Callable[[str], NoReturn]
+) -> None:
+    from outrider.temporal.client import connect
+
+    known, strange = (Authority(tmp_path, name, missing) for name in ("known", "strange"))
+    certificate, key = known.certify("client")
+    variables = {
+        "TEMPORAL_TLS_CLIENT_CERT_PATH": str(certificate),
+        "TEMPORAL_TLS_CLIENT_KEY_PATH": str(key),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with encrypted(os.environ["TEMPORAL_ADDRESS"], known.certify("server"), known.certificate) as address:
+        monkeypatch.setenv("TEMPORAL_TLS_SERVER_CA_CERT_PATH", str(strange.certificate))
+        with pytest.raises(SetupError, match=address) as caught:
+            await connect(address)
+        assert "TEMPORAL_TLS_SERVER_CA_CERT_PATH" in caught.value.hint
+        monkeypatch.setenv("TEMPORAL_TLS_SERVER_CA_CERT_PATH", str(known.certificate))
+        worker = fleet.worker(TEMPORAL_ADDRESS=address)
+        submitted = await fleet.clerk.submit("Go.", id="private", server=address)
+        await check_whole(fleet, await submitted.result())
+        assert await asyncio.to_thread(worker.end) == 0
 
 
 # ------------------------------------------------------------------------------------------------ the rest

@@ -28,6 +28,8 @@ class Head(Struct):
     """The time of its last entry, or None where there are no new ones."""
     leaves: bool
     """Whether it is nobody's from now on."""
+    before: int
+    """The number of the entry before the first new one, which has to be there; 0 where there is none."""
     agent: str | None = None
     """This and the following are figures, kept so that lists need not read the entries; None leaves them all alone."""
     model: str | None = None

@@ -91,7 +91,8 @@ def extend(connection: Connection, work: Iterable[tuple[Record, bool]], owner: s
 
 def _head(place: int, record: Record, rows: list[Row], release: bool) -> Head:
     created, updated = (rows[0].at, rows[-1].at) if rows else (0.0, None)
-    return Head(place, record.run, record.number, record.epoch, created, updated, release, *_figures(rows))
+    before = rows[0].seq - 1 if rows else 0
+    return Head(place, record.run, record.number, record.epoch, created, updated, release, before, *_figures(rows))
 
 
 def write(connection: Connection, record: Record, owner: str, release: bool) -> tuple[int, int]:
@@ -154,9 +155,20 @@ def _write_head(connection: Connection, record: Record, rows: list[Row], owner: 
         )
         if not changed.rowcount:
             raise _refusal(connection, record.run)
+        if connection.far:
+            _check_last(connection, record.run, number, rows[0].seq - 1)
     if figures := _figures(rows):
         connection.execute(_SET_TOTALS, (*figures, number))
     return number
+
+
+def _check_last(connection: Connection, run: str, number: int, last: int) -> None:
+    """Raise JournalError when the run's last entry is gone: a standby took over that did not have it, say."""
+    if not connection.execute("SELECT 1 FROM event WHERE run = ? AND seq = ?", (number, last)).fetchone():
+        raise JournalError(
+            f"entry {last} of run {run} is gone: the journal is that of an earlier moment",
+            "Look at what the run has done since; resumed, it goes on from what is on record. Replicate synchronously.",
+        )
 
 
 def _insert_run(connection: Connection, record: Record, rows: list[Row], owner: str) -> int:
@@ -230,7 +242,12 @@ def entries(connection: Connection, run: str, after: int) -> list[Entry]:
         f"SELECT seq, at, {whole} FROM event WHERE run = ? AND seq > ? ORDER BY seq",
         (_number(connection, run), after),
     )
-    return [_entry(run, *row) for row in rows]
+    found = [_entry(run, *row) for row in rows]
+    for expected, entry in enumerate(found, after + 1):
+        if entry.seq != expected:
+            hint = "It was taken out from outside, or lost: restore the journal from a backup, or leave this run alone."
+            raise JournalError(f"entry {expected} of run {run} is missing from the journal", hint)
+    return found
 
 
 def _entry(run: str, seq: int, at: float, body: bytes) -> Entry:

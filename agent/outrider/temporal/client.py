@@ -41,9 +41,20 @@ async def connect(address: str = "") -> Client:
     try:
         return await Client.connect(**config)
     except RuntimeError as error:
-        hint = "Is the server running? TEMPORAL_ADDRESS names another; for trying: temporal server start-dev"
-        said = re.search(r'message: "([^"]+)"', str(error))
-        raise SetupError(f"Temporal at {target} does not answer: {said[1] if said else error}", hint) from None
+        raise _unreached(target, str(error)) from None
+
+
+def _unreached(target: str, told: str) -> SetupError:
+    if found := re.search(r"InvalidCertificate\((\w+)", told):
+        return SetupError(
+            f"Temporal at {target} cannot be trusted: its certificate is refused ({found[1]})",
+            "Who vouches for it is said by TEMPORAL_TLS_SERVER_CA_CERT_PATH, and its name by TEMPORAL_TLS_SERVER_NAME.",
+        )
+    said = re.search(r'message: "([^"]+)"', told)
+    return SetupError(
+        f"Temporal at {target} does not answer: {said[1] if said else told}",
+        "Is the server running? TEMPORAL_ADDRESS names another; for trying: temporal server start-dev",
+    )
 
 
 class Submitted(Generic[Out]):

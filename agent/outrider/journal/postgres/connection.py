@@ -21,7 +21,7 @@ _FOR_NOW = (
     "57P01", "57P02", "57P03",  # the server stops, has crashed, is starting
 )  # fmt: skip
 _HEAD = """
-    place integer, id text, number bigint, epoch integer, created float8, updated float8, leaves boolean,
+    place integer, id text, number bigint, epoch integer, created float8, updated float8, leaves boolean, before bigint,
     agent text, model text, task text, outcome text, turns bigint, tool_calls bigint, seconds float8,
     prompt_tokens bigint, completion_tokens bigint, reasoning_tokens bigint, cached_tokens bigint, cost text
 """
@@ -40,6 +40,7 @@ WITH given AS (
         {", ".join(f"{name} = coalesce(given.{name}, run.{name})" for name in TOTALS[:-1])},
         cost = CASE WHEN given.agent IS NULL THEN run.cost ELSE given.cost END
     FROM given WHERE run.number = given.number AND run.epoch = given.epoch AND run.id = given.id
+        AND (given.before = 0 OR EXISTS (SELECT FROM event WHERE run = given.number AND seq = given.before))
     RETURNING run.number, run.id
 ), found AS (
     SELECT given.place, written.number
