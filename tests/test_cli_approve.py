@@ -141,3 +141,15 @@ def test_a_run_killed_in_a_write_is_to_be_resumed_before_anybody_is_asked(say: S
         assert (code, out) == (expected, "")
         assert first in err
     assert "  unfinished  1      1      $0.001" in say("runs")[1]
+
+
+def test_a_message_waits_for_a_run_that_rests_and_is_heard_when_it_goes_on(outrider: Shell) -> None:
+    outrider.server.add("First.", "Second.")
+    outrider("run", "Go.", "--id", "told", "-q")
+    noted = outrider("say", "told", "And in French?")
+    assert (noted.code, noted.out) == (0, "")
+    assert "it counts when the run goes on" in noted.err
+    assert outrider("resume", "told", "-q").out == "Second.\n"
+    assert outrider.server.requests[-1].json["messages"][-1]["content"] == "And in French?"
+    empty = outrider("say", "told", "")
+    assert (empty.code, "the message is empty" in empty.err) == (2, True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,16 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from outrider import Agent, Result, SetupError, tool
+from journal_kit import until
+from outrider import Agent, Context, Result, SetupError, tool
 from outrider import commands as c
 from outrider import events as e
 from outrider.errors import RunNotFound
 from outrider.inbox import answer_to
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.messages import ToolMessage
-from outrider.testing.scripted import Calls, ScriptedModel
+from outrider.model import ModelEvent, Request
+from outrider.testing.scripted import Calls, Script, ScriptedModel
 
 pytestmark = pytest.mark.anyio
 
@@ -169,6 +172,56 @@ async def test_a_message_joins_the_conversation_after_the_results(shop: Shop) ->
     result = await shop.agent.resume(result.run)
     said = [str(message.content) for message in result.messages]
     assert said[2:4] == ["paid 1", "be quick"]
+
+
+class Told(ScriptedModel):
+    """Has something said to the run that asks it, before its reply number ``at`` comes."""
+
+    def __init__(self, script: list[Script], at: int, say: Callable[[str], Awaitable[None]]) -> None:
+        super().__init__(script)
+        self._at, self._say = at, say
+
+    async def ask(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        if request.number == self._at:
+            await self._say("Leave out the last one.")
+        async for event in super().ask(request):
+            yield event
+
+
+@pytest.mark.parametrize("at", [1, 2])
+async def test_a_run_at_work_hears_a_message_before_its_next_request_amid_its_answer_too(
+    journal: SQLiteJournal, at: int
+) -> None:
+    async def say(text: str) -> None:
+        other = SQLiteJournal(journal.home)
+        await Agent("local", journal=other).say("told", text, by="Ada")
+        await other.close()
+        await until(lambda: bool(logs[0].mail))
+
+    @tool(effect="read")
+    def look(context: Context[None]) -> str:
+        """Look."""
+        return "three"
+
+    model = Told([Calls(("look", {})), "There are three.", "There are two."], at, say)
+    agent = Agent(model, tools=[look], journal=journal)
+    async with agent.stream("How many?", id="told") as run:
+        logs = [run._log]  # pyright: ignore[reportPrivateUsage]
+        result = await run.result()
+    said = [str(message.content) for message in result.messages]
+    before = ["How many?", "None", "three", "Leave out the last one.", "There are three."]
+    late = ["How many?", "None", "three", "There are three.", "Leave out the last one.", "There are two."]
+    assert (result.outcome, said) == ("finished", before if at == 1 else late)
+    (added,) = [entry.event for entry in await journal.read("told") if isinstance(entry.event, e.MessageAdded)]
+    assert added.by == "Ada"
+
+
+async def test_a_message_that_is_empty_or_for_nobody_is_refused(shop: Shop) -> None:
+    result, _ = await shop.waiting()
+    with pytest.raises(SetupError, match="empty"):
+        await shop.agent.say(result.run, " ")
+    with pytest.raises(RunNotFound):
+        await shop.agent.say("nosuchrun", "hello")
 
 
 async def test_a_cancel_of_a_run_that_rests_does_not_stop_it_when_somebody_goes_on_with_it(shop: Shop) -> None:

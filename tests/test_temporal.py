@@ -190,6 +190,15 @@ async def test_a_run_at_work_elsewhere_is_cancelled_within_a_heartbeat(fleet: Fl
     print(f"cancelled after {entries[-1].at - asked:.2f} s")
 
 
+async def test_a_message_reaches_a_run_at_work_elsewhere(fleet: Fleet) -> None:
+    fleet.worker(PAUSE="0.3")
+    submitted = await fleet.submit(id="told")
+    await until(lambda: fleet.done("told"))
+    await fleet.clerk.say("told", "Be quick.", by="ada")
+    entries = await check_whole(fleet, await submitted.result())
+    assert [event.by for event in of(entries, e.MessageAdded)] == ["ada"]
+
+
 # ------------------------------------------------------------------------------------ workers that are lost
 
 

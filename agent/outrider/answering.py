@@ -49,6 +49,18 @@ class Answering:
         word = c.Settle(by, call, doubt_about(state, call), result)
         await leave(self.journal, state, self._masking.command(word))
 
+    async def say(self, run: str, text: str, *, by: str = "api") -> None:
+        """Leave a further message for a run, wherever it is at work: it hears it before its next request.
+
+        One that rests hears it when it is resumed, as does one that ends in the same moment. Raises RunNotFound, and
+        SetupError for an empty text.
+        """
+        check_text("by", by)
+        check_text("the message", text)
+        if not text.strip():
+            raise SetupError("the message is empty", "Say something.")
+        await self.journal.tell(run, self._masking.command(c.Say(by, text)))
+
     async def cancel(self, run: str, *, by: str = "api") -> None:
         """Ask a run to stop that is at work in some process: it does within a second or so, and can be resumed.
 

@@ -6,7 +6,7 @@ of the run's outcome (``outrider.errors.OUTCOMES``), 2 for wrong usage, 1 for an
     run, resume, fork, replay
                     flags.py what makes an agent, names.py tools and types by name, live.py a run watched
                     ask.py a person asked at the terminal, shape.py a call's arguments as that person judges them
-    runs, show, approve, deny, cancel, local
+    runs, show, approve, deny, say, cancel, local
     export, import
     submit, worker  many machines, by Temporal
     models          table.py a table for people
@@ -40,6 +40,7 @@ VERBS = {
     "replay": "Do a recorded run again, for free, and see where it would differ.",
     "fork": "Begin a new run where another one stood.",
     "approve": "Answer what a run asks of a person.",
+    "say": "Leave a further message for a run.",
     "cancel": "Stop a run that another process works on.",
     "deny": "Refuse a call that waits for consent.",
     "export": "Write a run as a file: one event a line.",

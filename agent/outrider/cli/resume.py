@@ -7,7 +7,7 @@ import click
 from outrider.cli.flags import APPROVALS, Flags, resume_command, resumed_flags
 from outrider.cli.live import Watch, accepted, conclude, drive, note_beyond
 from outrider.cli.names import LABELS, UNKNOWN, offering, plain_type
-from outrider.cli.record import read_run
+from outrider.cli.record import read_run, with_journal
 from outrider.cli.text import stdout_for_answers
 from outrider.cli.words import task_file
 from outrider.errors import SetupError
@@ -39,7 +39,7 @@ def command(run: str, file: str | None, say: str, force: bool, **given: Any) -> 
     flags = Flags(file=task_file(file) if file else None, **given)
     run, entries = read_run(run)
     state = State.fold(entries)
-    if state.outcome == "finished" and not say:
+    if state.outcome == "finished" and not say and not with_journal(lambda journal: journal.pending(run)):
         return conclude(Result(state, accepted), flags)
     if not force:
         refuse_less(state, flags)
