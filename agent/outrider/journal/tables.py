@@ -114,15 +114,10 @@ def write(connection: Connection, record: Record, owner: str, release: bool) -> 
                 for row in rows
             ],
         )
-        if connection.splits:
-            connection.executemany(
-                "INSERT INTO body(run, seq, body) VALUES(?, ?, ?)",
-                [(number, row.seq, row.body) for row in rows if len(row.body) >= LARGE],
-            )
-        connection.executemany(
-            "UPDATE inbox SET taken = ? WHERE id = ? AND run = ?",
-            [(row.seq, row.command, number) for row in rows if row.command],
-        )
+        if large := [(number, row.seq, row.body) for row in rows if connection.splits and len(row.body) >= LARGE]:
+            connection.executemany("INSERT INTO body(run, seq, body) VALUES(?, ?, ?)", large)
+        if taken := [(row.seq, row.command, number) for row in rows if row.command]:
+            connection.executemany("UPDATE inbox SET taken = ? WHERE id = ? AND run = ?", taken)
     if release:
         connection.execute(
             "UPDATE run SET owner = NULL WHERE number = ? AND epoch = ? AND owner = ?",
@@ -145,20 +140,18 @@ def _kept(body: bytes) -> bytes:
 
 def _write_head(connection: Connection, record: Record, rows: list[Row], owner: str) -> int:
     """The run's own row: made by its first commit, and the place where an old owner is refused."""
-    number = record.number
+    number, figures = record.number, _figures(rows)
     if not number:
         number = _insert_run(connection, record, rows, owner)
-    else:
-        changed = connection.execute(
-            "UPDATE run SET updated = ? WHERE number = ? AND epoch = ? AND id = ?",
-            (rows[-1].at, number, record.epoch, record.run),
-        )
-        if not changed.rowcount:
-            raise _refusal(connection, record.run)
-        if connection.far:
-            _check_last(connection, record.run, number, rows[0].seq - 1)
-    if figures := _figures(rows):
-        connection.execute(_SET_TOTALS, (*figures, number))
+        if figures:
+            connection.execute(_SET_TOTALS, (*figures, number))
+        return number
+    update = _WITH_TOTALS if figures else "UPDATE run SET updated = ? WHERE number = ? AND epoch = ? AND id = ?"
+    changed = connection.execute(update, (*figures, rows[-1].at, number, record.epoch, record.run))
+    if not changed.rowcount:
+        raise _refusal(connection, record.run)
+    if connection.far:
+        _check_last(connection, record.run, number, rows[0].seq - 1)
     return number
 
 
@@ -184,7 +177,9 @@ def _insert_run(connection: Connection, record: Record, rows: list[Row], owner: 
     return number
 
 
-_SET_TOTALS = f"UPDATE run SET {', '.join(f'{column} = ?' for column in TOTALS)} WHERE number = ?"
+_TOTALS = ", ".join(f"{column} = ?" for column in TOTALS)
+_SET_TOTALS = f"UPDATE run SET {_TOTALS} WHERE number = ?"
+_WITH_TOTALS = f"UPDATE run SET {_TOTALS}, updated = ? WHERE number = ? AND epoch = ? AND id = ?"
 
 
 def _figures(rows: list[Row]) -> tuple[Any, ...]:
