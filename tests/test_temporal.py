@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from certificates import Authority
 from outrider import Agent, SetupError
 from outrider import events as e
 from outrider.testing import ScriptedModel
-from postgres_kit import Cluster
+from postgres_kit import Cluster, cluster
 from temporal_kit import APP, WATCHDOG, WorkerProcess, dev_server, encrypted, program
 
 pytestmark = pytest.mark.anyio
@@ -329,6 +330,48 @@ async def test_a_worker_tells_how_it_is_and_what_it_has_done(fleet: Fleet, unuse
     assert 'outrider_tokens_total{agent="clerk"} 770' in lines
     assert 'outrider_dollars_total{agent="clerk"} 0.007' in lines
     assert {line.split()[3] for line in lines if line.startswith("# TYPE")} == {"gauge", "counter"}
+
+
+async def test_health_is_told_at_once_also_while_the_journal_is_away(
+    fleet: Fleet, tmp_path: Path, temporal: str, unused_port: int
+) -> None:
+    def health() -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{unused_port}/health", timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def well() -> bool:
+        try:
+            return health()[0] == 200
+        except OSError:  # nobody listens yet
+            return False
+
+    with cluster() as own:
+        worker = WorkerProcess(
+            tmp_path, temporal, {"OUTRIDER_JOURNAL": own.address}, "--http", f"127.0.0.1:{unused_port}"
+        )
+        fleet.workers.append(worker)
+        await until(lambda: asyncio.to_thread(well))
+        await asyncio.to_thread(own.stop)
+        for _ in range(3):
+            assert await asyncio.to_thread(health) == (503, "the journal does not answer\n")
+        await asyncio.to_thread(own.start)
+        await until(lambda: asyncio.to_thread(well))
+        assert await asyncio.to_thread(worker.end) == 0
+
+
+async def test_a_worker_that_cannot_read_its_journal_or_has_no_such_agent_says_so_at_its_start(
+    fleet: Fleet, outrider: Any
+) -> None:
+    variables = {name: os.environ[name] for name in ("TEMPORAL_ADDRESS", "OUTRIDER_JOURNAL", "WORLD")}
+    (outrider.work / "app.py").write_text(APP)
+    variables["OUTRIDER_JOURNAL"] += "_that_is_not_there"
+    lost = await asyncio.to_thread(lambda: outrider("worker", "app:clerk", **variables))
+    assert (lost.code, "does not exist" in lost.err, "working for" in lost.err) == (1, True, False)
+    wrong = await asyncio.to_thread(lambda: outrider("worker", "app:nobody", **variables))
+    assert (wrong.code, "It has: cashier, clerk, porter, served." in wrong.err) == (2, True)
 
 
 async def test_recorded_histories_replay_on_the_workflow_of_today(fleet: Fleet, temporal: str) -> None:

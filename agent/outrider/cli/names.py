@@ -181,18 +181,21 @@ def named(name: str, what: str, beside: str = "") -> Any:
     found: Any = _module(module_name, beside)
     for part in path.split("."):
         if not hasattr(found, part):
-            own = _own(found)
+            own = _own(found, what)
             hint = did_you_mean(part, own) or f"It has: {', '.join(own) or 'nothing'}."
             raise SetupError(f"{module_name} has no {path!r}", hint)
         found = getattr(found, part)
     return found
 
 
-def _own(found: object) -> list[str]:
-    """The public names of the tools, functions and types defined there, without what it imports."""
+def _own(found: object, what: str) -> list[str]:
+    """The public names of the tools, functions and types defined there, or of its agents, without what it imports."""
     names = [name for name in dir(found) if not name.startswith("_")]
     if not isinstance(found, ModuleType):
         return names
+    if what == "agent":
+        values = {name: getattr(found, name) for name in names}
+        return [name for name, value in values.items() if isinstance(getattr(value, "agent", value), Agent)]
     return [name for name in names if _is_own(getattr(found, name), found.__name__)]
 
 

@@ -38,10 +38,11 @@ def command(agents: tuple[str, ...], most: int, temporal: str, http: str) -> int
 
 async def _work(served: "list[Served]", most: int, temporal: str, http: tuple[str, int] | None) -> None:
     from outrider.temporal.client import connect
-    from outrider.temporal.worker import serve
+    from outrider.temporal.worker import look_into, serve
 
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     client = await connect(temporal)
+    await look_into(each.agent.journal for each in served)  # who starts it is told; later it waits for one that is away
     names = ", ".join(each.agent.name for each in served)
     note(f"working for {names}; runs are kept in {served[0].agent.journal}")
     for number in (signal.SIGINT, signal.SIGTERM):

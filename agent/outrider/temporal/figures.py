@@ -2,6 +2,7 @@
 
 import threading
 from collections import defaultdict
+from collections.abc import Iterable
 from decimal import Decimal
 
 from outrider.state import State
@@ -23,11 +24,15 @@ _TOLD = {
 
 
 class Figures:
-    """Counts legs and what they used. Every method may be called from any thread."""
+    """Counts legs of these agents and what they used. Every method may be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, agents: Iterable[str]) -> None:
         self._lock = threading.Lock()
         self._counts: dict[str, defaultdict[Labels, float]] = {name: defaultdict(float) for name in _TOLD}
+        for agent in agents:  # a rate needs the nought that it rises from
+            for name in _TOLD:
+                if name != "legs_ended_total":
+                    self._add(name, 0, agent=agent)
 
     def began(self, agent: str, taken_over: bool) -> None:
         """A leg has begun."""

@@ -1,9 +1,9 @@
 """A worker: a process that takes legs of the runs of its agents, until it is told to stop."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from outrider.errors import OutriderError, SetupError
+from outrider.errors import OutriderError, RunNotFound, SetupError
+from outrider.journal import Journal
 from outrider.temporal.figures import Figures
 from outrider.temporal.leg import Legs, Served
 from outrider.temporal.order import queue_of
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 GRACE = timedelta(seconds=30)
 """How long runs have to come to rest when the worker is told to stop; what lasts longer is cut off."""
+
+ANSWER = 2.0
+"""Seconds after which a journal that says nothing is not well."""
 
 _RUNNER = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("outrider"))
 
@@ -41,7 +45,7 @@ async def serve(
     agents = {each.agent.name: each for each in served}
     if len(agents) < len(served):
         raise SetupError("two agents of this worker have one name", "Name each: Agent(name=...).")
-    figures = Figures()
+    figures = Figures(agents)
     legs = Legs(agents, figures, most)
     executor = ThreadPoolExecutor(sum(each.most for each in served), "outrider-leg")
     workers = [
@@ -68,13 +72,22 @@ async def serve(
     return figures
 
 
+async def look_into(journals: Iterable[Journal]) -> None:
+    """Raises JournalError when one of the journals cannot be read; those that are to be made yet can."""
+    for journal in journals:
+        with suppress(RunNotFound):
+            await journal.runs(1)
+
+
 class _Endpoints:
     """What a worker tells of itself over HTTP."""
 
     def __init__(
         self, host: str, port: int, served: Sequence[Served], figures: Figures, going: "list[asyncio.Task[None]]"
     ) -> None:
-        self._host, self._port, self._served, self._figures, self._going = host, port, served, figures, going
+        self._host, self._port, self._figures, self._going = host, port, figures, going
+        self._journals = {id(each.agent.journal): each.agent.journal for each in served}.values()
+        self._look: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
         from aiohttp import web
@@ -91,6 +104,8 @@ class _Endpoints:
 
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
+        if self._look:
+            self._look.cancel()
 
     async def _health(self, request: "Request") -> "Response":
         """200 while legs are asked for and the journals can be read; else 503 with the reason."""
@@ -98,9 +113,12 @@ class _Endpoints:
 
         if any(task.done() for task in self._going):
             return web.Response(status=503, text="the worker has stopped\n")
+        if not self._look or self._look.done():  # a journal that is away is waited for, by one look at a time
+            self._look = asyncio.create_task(look_into(self._journals))
         try:
-            for journal in {id(each.agent.journal): each.agent.journal for each in self._served}.values():
-                await journal.runs(1)
+            await asyncio.wait_for(asyncio.shield(self._look), ANSWER)
+        except TimeoutError:
+            return web.Response(status=503, text="the journal does not answer\n")
         except OutriderError as error:
             return web.Response(status=503, text=f"{error.message}\n")
         return web.Response(text="ok\n")
