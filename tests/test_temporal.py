@@ -25,7 +25,7 @@ from outrider import Agent, SetupError
 from outrider import events as e
 from outrider.testing import ScriptedModel
 from postgres_kit import Cluster, cluster
-from temporal_kit import APP, WATCHDOG, WorkerProcess, dev_server, encrypted, program
+from temporal_kit import APP, WATCHDOG, Line, WorkerProcess, dev_server, encrypted, program
 
 pytestmark = pytest.mark.anyio
 
@@ -200,6 +200,20 @@ async def test_a_message_reaches_a_run_at_work_elsewhere(fleet: Fleet) -> None:
     assert [event.by for event in of(entries, e.MessageAdded)] == ["ada"]
 
 
+async def test_who_reads_along_waits_for_the_next_worker(fleet: Fleet, outrider: Any) -> None:
+    submitted = await fleet.submit(id="watched")
+    variables = {name: os.environ[name] for name in ("TEMPORAL_ADDRESS", "OUTRIDER_JOURNAL")}
+    watching = asyncio.create_task(asyncio.to_thread(lambda: outrider("show", "watched", "--follow", **variables)))
+    first = fleet.worker(PAUSE="0.3")
+    await until(lambda: len(fleet.done("watched")) >= 2)
+    first.kill()
+    fleet.worker(PAUSE="0.05")
+    shown = await watching
+    await submitted.result()
+    assert shown.out.count("step(number=5)") == 1
+    assert "finished: finished · 7 requests" in shown.err
+
+
 # ------------------------------------------------------------------------------------ workers that are lost
 
 
@@ -332,21 +346,24 @@ async def test_a_worker_tells_how_it_is_and_what_it_has_done(fleet: Fleet, unuse
     assert {line.split()[3] for line in lines if line.startswith("# TYPE")} == {"gauge", "counter"}
 
 
+def _health(port: int) -> tuple[int, str]:
+    """What a worker says of itself; 0 before it listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
 async def test_health_is_told_at_once_also_while_the_journal_is_away(
     fleet: Fleet, tmp_path: Path, temporal: str, unused_port: int
 ) -> None:
-    def health() -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{unused_port}/health", timeout=30) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+    health = partial(_health, unused_port)
 
     def well() -> bool:
-        try:
-            return health()[0] == 200
-        except OSError:  # nobody listens yet
-            return False
+        return health()[0] == 200
 
     with cluster() as own:
         worker = WorkerProcess(
@@ -360,6 +377,20 @@ async def test_health_is_told_at_once_also_while_the_journal_is_away(
         await asyncio.to_thread(own.start)
         await until(lambda: asyncio.to_thread(well))
         assert await asyncio.to_thread(worker.end) == 0
+
+
+async def test_a_worker_whose_temporal_is_away_is_not_well(
+    tmp_path: Path, postgres: Cluster, unused_port: int, temporal: str
+) -> None:
+    line = Line(int(temporal.rpartition(":")[2]))
+    journal = {"OUTRIDER_JOURNAL": postgres.address, "WORLD": str(tmp_path)}
+    worker = WorkerProcess(tmp_path, line.address, journal, "--http", f"127.0.0.1:{unused_port}")
+    health = partial(_health, unused_port)
+    await until(lambda: asyncio.to_thread(lambda: health() == (200, "ok\n")))
+    line.cut()
+    assert await asyncio.to_thread(health) == (503, "Temporal does not answer\n")
+    worker.kill()
+    worker.log.close()
 
 
 async def test_a_worker_that_cannot_read_its_journal_or_has_no_such_agent_says_so_at_its_start(

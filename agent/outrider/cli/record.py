@@ -3,11 +3,14 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from outrider.errors import RunNotFound, SetupError
 from outrider.events import Entry
 from outrider.journal import Journal
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 BY = "cli"
 """Who gives a person's word here, as the record has it."""
@@ -51,21 +54,42 @@ async def _last(journal: Journal) -> str:
 
 def call_workers(run: str) -> bool:
     """Have a submitted run look into its inbox, if TEMPORAL_ADDRESS is set. False when no workflow does this run."""
+
+    async def ask(client: "Client") -> bool:
+        from outrider.temporal.client import wake
+
+        return await wake(run, client)
+
+    return _asked_temporal(ask)  # where nobody could be asked the run looks by itself, within the hour
+
+
+def is_given_out(run: str) -> bool:
+    """Whether workers have the run to do, as far as TEMPORAL_ADDRESS leads to somebody who knows."""
+
+    async def ask(client: "Client") -> bool:
+        from outrider.temporal.client import is_given_out
+
+        return await is_given_out(run, client)
+
+    return _asked_temporal(ask)
+
+
+def _asked_temporal(ask: Callable[["Client"], Awaitable[bool]]) -> bool:
     if not os.environ.get("TEMPORAL_ADDRESS"):
         return False
     try:
         from temporalio.exceptions import TemporalError
 
-        from outrider.temporal.client import connect, wake
+        from outrider.temporal.client import connect
     except ImportError:
         return False
 
-    async def call() -> bool:
-        return await wake(run, await connect())
+    async def answer() -> bool:
+        return await ask(await connect())
 
     try:
-        return asyncio.run(call())
-    except (SetupError, TemporalError):  # it looks by itself, within the hour
+        return asyncio.run(answer())
+    except (SetupError, TemporalError):
         return False
 
 

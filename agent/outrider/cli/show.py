@@ -2,7 +2,8 @@
 
 import hashlib
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import click
@@ -11,7 +12,7 @@ from msgspec import Raw
 
 from outrider import events as e
 from outrider.cli.live import accepted
-from outrider.cli.record import read_run, with_journal
+from outrider.cli.record import is_given_out, read_run, with_journal
 from outrider.cli.text import fitted, flush, note, out, out_json, to_people
 from outrider.errors import SetupError
 from outrider.journal import Journal
@@ -84,9 +85,26 @@ def _follow(run: str, entries: Sequence[e.Entry], after: int, as_json: bool) -> 
 
     with suppress(KeyboardInterrupt):
         with_journal(rest)
+        _wait_for_workers(state, lambda: with_journal(rest))
     if not as_json:
-        note(f"{state.outcome or 'nobody works on it now'}: {Result(state, accepted)}")
+        told = str(Result(state, accepted))
+        note(f"{state.outcome}: {told}" if state.over else f"nobody works on it now: {told.partition(' · ')[2]}")
     return 0
+
+
+def _wait_for_workers(state: State, read: Callable[[], None]) -> None:
+    """Read on while a run that was submitted is not over: where a worker is lost, another one takes its place."""
+    waits = False
+    while not state.over and is_given_out(state.run):
+        if not waits:
+            note("no worker is at it now; the next one that is free goes on")
+            waits = True
+        time.sleep(_LOOK)
+        read()
+
+
+_LOOK = 1.0
+"""Seconds between two looks at a run that no worker has."""
 
 
 def _show_request(run: str, entries: Sequence[e.Entry], number: int) -> int:

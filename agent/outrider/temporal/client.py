@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncGenerator
 from typing import Any, Generic
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
@@ -118,6 +118,16 @@ async def wake(run: str, client: Client) -> bool:
             raise
         return False
     return True
+
+
+async def is_given_out(run: str, client: Client) -> bool:
+    """Whether Temporal has this run to be done: by a worker that is at it, or by the next one that is free."""
+    try:
+        return (await client.get_workflow_handle(workflow_of(run)).describe()).status == WorkflowExecutionStatus.RUNNING
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return False
 
 
 def workflow_of(run: str) -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -61,7 +62,7 @@ async def serve(
         stack.push_async_callback(asyncio.to_thread, legs.close)
         going = [asyncio.create_task(worker.run()) for worker in workers]
         if http:
-            await stack.enter_async_context(_Endpoints(*http, served, figures, going))
+            await stack.enter_async_context(_Endpoints(*http, served, figures, going, client))
         told = asyncio.create_task(stop.wait())
         await asyncio.wait([told, *going], return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
@@ -83,10 +84,17 @@ class _Endpoints:
     """What a worker tells of itself over HTTP."""
 
     def __init__(
-        self, host: str, port: int, served: Sequence[Served], figures: Figures, going: "list[asyncio.Task[None]]"
+        self,
+        host: str,
+        port: int,
+        served: Sequence[Served],
+        figures: Figures,
+        going: "list[asyncio.Task[None]]",
+        client: Client,
     ) -> None:
         self._host, self._port, self._figures, self._going = host, port, figures, going
         self._journals = {id(each.agent.journal): each.agent.journal for each in served}.values()
+        self._client = client
         self._look: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
@@ -108,11 +116,15 @@ class _Endpoints:
             self._look.cancel()
 
     async def _health(self, request: "Request") -> "Response":
-        """200 while legs are asked for and the journals can be read; else 503 with the reason."""
+        """200 while legs can be asked for and the journals can be read; else 503 with the reason."""
         from aiohttp import web
 
         if any(task.done() for task in self._going):
             return web.Response(status=503, text="the worker has stopped\n")
+        try:
+            await self._client.service_client.check_health(timeout=timedelta(seconds=ANSWER))
+        except RPCError:
+            return web.Response(status=503, text="Temporal does not answer\n")
         if not self._look or self._look.done():  # a journal that is away is waited for, by one look at a time
             self._look = asyncio.create_task(look_into(self._journals))
         try:
