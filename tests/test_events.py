@@ -1,6 +1,9 @@
 """The union of events: its JSON, its version, what is flushed."""
 
 import json
+import os
+import subprocess
+import sys
 from typing import get_args
 
 import msgspec
@@ -75,3 +78,25 @@ def test_events_cannot_be_changed() -> None:
     event = e.RunPaused("approval")
     with pytest.raises(AttributeError):
         event.reason = "doubt"  # type: ignore[misc]
+
+
+AT_ONCE = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+from outrider.events import decode
+start = threading.Barrier(8)
+def first():
+    start.wait()
+    decode(b'{"kind":"run_paused","reason":"approval"}')
+threads = [threading.Thread(target=first) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_that_read_their_first_events_at_once_do_not_take_the_process_down() -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ends = [subprocess.run([sys.executable, "-c", AT_ONCE], env=env, timeout=60, check=False) for _ in range(15)]
+    assert [end.returncode for end in ends] == [0] * 15

@@ -73,10 +73,9 @@ def test_begun_a_hundred_times_it_is_done_once_and_has_a_hundred_equal_answers(t
         assert process.stdout.readline() == "ready\n"
     for process in processes:
         go(process)
-    answers = Counter(
-        tuple(answer) for process in processes for answer in json.loads(process.communicate(timeout=WATCHDOG)[0])
-    )
+    said = [process.communicate(timeout=WATCHDOG)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 10
+    answers = Counter(tuple(answer) for text in said for answer in json.loads(text))
     ((outcome, partial, _),) = answers
     assert sum(answers.values()) == 100
     assert outcome == "finished"

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from outrider.events import NOTHING
-from outrider.messages import decoded
+from outrider.messages import decoded, decoder_of
 
 
 class Command(Struct, frozen=True, tag_field="kind", omit_defaults=True):
@@ -65,7 +65,7 @@ AnyCommand = Answer | Settle | Say | Cancel | Unreadable
 
 @cache
 def _decoder() -> msgspec.json.Decoder[AnyCommand]:
-    return msgspec.json.Decoder(AnyCommand)
+    return decoder_of(AnyCommand)
 
 
 def decode(body: bytes) -> AnyCommand:

@@ -16,7 +16,7 @@ from outrider.deltas import Delta as Delta
 from outrider.deltas import Event as Event
 from outrider.deltas import ReasoningDelta as ReasoningDelta
 from outrider.deltas import TextDelta as TextDelta
-from outrider.messages import NO_DETOUR, Detour, Intent, Limits, Phase, Trust, Usage, decoded
+from outrider.messages import NO_DETOUR, Detour, Intent, Limits, Phase, Trust, Usage, decoded, decoder_of
 
 SCHEMA = 1
 """Version of the events' JSON. A journal with a higher one was written by a newer Outrider."""
@@ -387,7 +387,7 @@ _encoder = msgspec.json.Encoder()
 
 @cache  # made at first use: it looks at every field of every event
 def _decoder() -> msgspec.json.Decoder[Durable]:
-    return msgspec.json.Decoder(Durable)
+    return decoder_of(Durable)
 
 
 def encode(event: Durable | Live) -> bytes:

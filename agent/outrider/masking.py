@@ -89,7 +89,7 @@ class Masking:
     def command(self, command: AnyCommand) -> AnyCommand:
         """The command without secrets: it waits on disk until the run takes it in."""
         masked = self._masked(msgspec.json.encode(command))
-        return msgspec.json.decode(masked, type=type(command)) if masked else command
+        return cast(AnyCommand, c.decode(masked)) if masked else command
 
     def _masked(self, body: bytes) -> bytes | None:
         """This JSON without secrets, or None when it has none."""

@@ -4,6 +4,7 @@ A message struct is its wire form: encoding it gives the bytes that a provider g
 kept in the event that brought the message, and joined into every later request.
 """
 
+import threading
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -76,11 +77,12 @@ class ToolMessage(Struct, frozen=True, tag_field="role", tag="tool"):
 Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage
 
 _encoder = msgspec.json.Encoder()
+_making = threading.Lock()
 
 
 @cache
 def _decoder() -> msgspec.json.Decoder[Message]:
-    return msgspec.json.Decoder(Message)
+    return decoder_of(Message)
 
 
 def to_wire(message: Message) -> Raw:
@@ -287,6 +289,16 @@ def _check_limit(name: str, value: Any) -> None:
         pass
     shown = value if isinstance(value, Decimal) else repr(value)
     raise SetupError(f"limit {name} is {shown}", f"Give {wanted}, or None for no limit.")
+
+
+def decoder_of(kind: Any) -> msgspec.json.Decoder[Any]:
+    """A decoder for values of this type, made by one thread at a time.
+
+    Where two threads look at one struct's fields for the first time, one of them finds them half looked at, and
+    msgspec 0.22 takes the process down.
+    """
+    with _making:
+        return msgspec.json.Decoder(kind)
 
 
 def decoded(decoder: msgspec.json.Decoder[Value], body: bytes) -> Value:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from outrider.cache import cache_home
 from outrider.errors import SetupError
+from outrider.messages import decoder_of
 from outrider.openrouter.catalogue import Endpoint, ModelCard, endpoints_from, find, models_from
 from outrider.openrouter.page import Refused, asked
 from outrider.openrouter.settings import Settings, is_openrouter
@@ -155,7 +156,7 @@ def _kept(path: Path, kind: type[Kept[Row]]) -> Kept[Row] | None:
 
 def _decoded(data: bytes, kind: type[Kept[Row]]) -> Kept[Row] | None:
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decoder_of(kind).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
