@@ -83,6 +83,25 @@ def test_amounts_stand_beside_their_currency(text: str, amounts: list[float], cu
 
 
 @pytest.mark.parametrize(
+    ("text", "issued", "due"),
+    [
+        ("Invoice date: 4 April 2024, tuning on 2 April", ["4 April 2024"], ["4 April 2024"]),
+        ("Issued 02/11/2023 | Due 03/11/2023", ["02/11/2023"], ["03/11/2023"]),
+        ("Pay by: 15 July 2024\nIssued on: 15 June 2024", ["15 June 2024"], ["15 July 2024"]),
+        ("2024-02-29 | A19-0042 | 3,475.00 CZK", ["2024-02-29"], ["2024-02-29"]),
+        ("October 9th, 2023. Due in two weeks", ["October 9th, 2023"], ["October 9th, 2023"]),
+        ("inv 562   8/7/24, 2 @ 65 = 130", ["8/7/24"], ["8/7/24"]),
+        ("dated 19-Aug-2022", ["19-Aug-2022"], ["19-Aug-2022"]),
+        ("due on 4 May, Rita", ["4 May"], ["4 May"]),
+        ("1,250.00 EUR, 12.50 each, 24-0615-3, ring 555-10-20", [], []),
+    ],
+)
+def test_dates_are_copied_as_they_are_written_and_told_apart(text: str, issued: list[str], due: list[str]) -> None:
+    assert texts.dates(text) == issued
+    assert texts.dates(text, due=True) == due
+
+
+@pytest.mark.parametrize(
     ("text", "vendors"),
     [
         ("Bill 7 by Harbour Ropes, 40 EUR. Next delivery on Monday. Greetings from Ann", ["Harbour Ropes"]),
@@ -94,6 +113,9 @@ def test_amounts_stand_beside_their_currency(text: str, amounts: list[float], cu
         ("Bloggs Bros. Haulage, invoice BB7731, £360", ["Bloggs Bros. Haulage"]),
         ("Vodafone: invoice 5, 30 EUR", ["Vodafone"]),
         ("bill from bright spark, 3 EUR", ["bright", "bright spark"]),
+        ("Bill to: Elm School\nFrom: Crayon Supplies LLC\nPaint 7.00", ["Crayon Supplies LLC"]),
+        ("Sakura Office Co., Ltd.\nInvoice 7\nTax 4.80", ["Sakura Office Co., Ltd."]),
+        ("North Energy plc | Statement\nUsage 312 kWh", ["North Energy plc"]),
     ],
 )
 def test_a_vendor_is_a_name_where_a_seller_is_named(text: str, vendors: list[str]) -> None:

@@ -41,6 +41,8 @@ class Asked(Struct, frozen=True):
     """How many calls the whole conversation holds."""
     tools: tuple[Offered, ...]
     schema: Schema | None
+    lines: str = ""
+    """The task as it was given: where a line ends, a name does."""
 
 
 class _Function(Struct):
@@ -73,7 +75,9 @@ def read(request: Request) -> Asked:
         for call in m.tool_calls or ()
         if call.id in results
     )
-    return Asked(_text(messages, start), done, len(made), offered(request.ask.tools), _schema(request.ask.format))
+    lines = _text(messages, start)
+    task, tools = one_line(lines, TASK_CHARACTERS), offered(request.ask.tools)
+    return Asked(task, done, len(made), tools, _schema(request.ask.format), lines[:TASK_CHARACTERS])
 
 
 def arguments(done: Done) -> dict[str, Any]:
@@ -113,7 +117,7 @@ def _start(messages: list[Message]) -> int:
 
 def _text(messages: list[Message], start: int) -> str:
     message = messages[start] if messages else None
-    return one_line(_content(message), TASK_CHARACTERS) if isinstance(message, UserMessage) else ""
+    return _content(message) if isinstance(message, UserMessage) else ""
 
 
 def _content(message: UserMessage) -> str:

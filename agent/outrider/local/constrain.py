@@ -12,9 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from outrider.local.asked import Asked, Schema, arguments
-from outrider.local.shots import cue_of, forms_of, kind_of
+from outrider.local.shots import cue_of, ending_of, forms_of, kind_of, others_cue_of
 from outrider.local.sums import sums
-from outrider.local.texts import amounts, currencies, numbers, phrases, unique
+from outrider.local.texts import amounts, currencies, dates, numbers, phrases, unique
 
 OPEN_TEXT = 200
 """Characters of a text that cannot be copied; unbounded ones run on until the token limit."""
@@ -39,7 +39,7 @@ class Source(Struct, frozen=True):
 def source(asked: Asked) -> Source:
     """What task and results offer for copying. Numbers are those of the results, when these hold any."""
     results = [done.result for done in asked.done]
-    texts = [*results, asked.task]
+    texts = [*results, asked.lines or asked.task]
     numbered = results if any(map(numbers, results)) else [asked.task]
     return Source(
         tuple(unique(phrase for text in texts for phrase in phrases(text))),
@@ -149,13 +149,23 @@ def _fitting(kind: str, given: Source) -> tuple[str, ...]:
         return given.sums or given.phrases
     if kind == "currency":
         return given.currencies or given.phrases
+    if kind in ("date", "due_date"):
+        return tuple(dates(given.text, due=kind == "due_date")) or given.phrases
     sure, *others = [_written(form, given) for form in forms_of(kind)] or [list[str]()]
     found = _longest(_unlabelled(sure, given)) or next(filter(None, others), list[str]())
+    if others := others_cue_of(kind):
+        found = [phrase for phrase in found if not _follows(others, phrase, given)] or found
     if cue := cue_of(kind):
-        follows = rf"\b(?:{cue})\b[\s.:#(\"\u201c]*(?:(?:is|of|with the)\s)?"
-        told = [phrase for phrase in found if re.search(follows + re.escape(phrase), given.text, re.IGNORECASE)]
-        found = told or found
+        found = [phrase for phrase in found if _follows(cue, phrase, given)] or found
+    if end := ending_of(kind):
+        found = [phrase for phrase in found if re.search(rf"\s(?:{end})\.?$", phrase)] or found
     return tuple(found) or given.phrases
+
+
+def _follows(cue: str, phrase: str, given: Source) -> bool:
+    """Whether the phrase stands behind one of these words somewhere."""
+    follows = rf"\b(?:{cue})\b[\s.:#(\"\u201c]*(?:(?:is|of|with the)\s)?"
+    return re.search(follows + re.escape(phrase), given.text, re.IGNORECASE) is not None
 
 
 def _written(form: re.Pattern[str], given: Source) -> list[str]:

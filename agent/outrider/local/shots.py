@@ -40,6 +40,8 @@ class _Library(Struct, frozen=True):
     kinds: dict[str, list[str]]
     forms: dict[str, list[str]]
     cues: dict[str, str]
+    others: dict[str, str]
+    ends: dict[str, str]
     feelings: dict[str, str]
     shots: list[Shot]
 
@@ -74,6 +76,16 @@ def forms_of(kind: str) -> list[re.Pattern[str]]:
 def cue_of(kind: str) -> str:
     """A pattern of the words that stand before a text of a kind; empty where none do."""
     return _library().cues.get(kind, "")
+
+
+def others_cue_of(kind: str) -> str:
+    """A pattern of the words that stand before somebody else's text of a kind; empty where nothing is known."""
+    return _library().others.get(kind, "")
+
+
+def ending_of(kind: str) -> str:
+    """A pattern of what the surest texts of a kind end with; empty where nothing is known."""
+    return _library().ends.get(kind, "")
 
 
 def feelings(labels: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a text offers for copying: phrases, numbers, amounts of money, currencies."""
+"""What a text offers for copying: phrases, numbers, amounts of money, currencies, dates."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -26,8 +26,11 @@ class _Words(Struct, frozen=True):
 WORDS = msgspec.toml.decode((files("outrider.local") / "words.toml").read_bytes(), type=_Words)
 """The words of words.toml."""
 
-_BREAK = re.compile(r"[;:!?()\[\]{}\"\u201c\u201d\u00ab\u00bb|]|,(?!\d)|(?<=\s)[-/@\u2013\u2014](?=\s)")
+_BREAK = re.compile(
+    r"[;:!?()\[\]{}\"\u201c\u201d\u00ab\u00bb|]|,(?!\d|\s(?:Ltd|Inc|LLC)\b)|(?<=\s)[-/@\u2013\u2014](?=\s)"
+)
 _DOTTED = re.compile(r"(?:\w\.){2,}|[A-Z]\.|(?:Bros|Co|Dr|Mr|Mrs|Ms|No|Nr|Prof|St)\.")
+_FIRM = re.compile(r"(?i)(?:Inc|Ltd)\.")
 _NUMBER = r"\d{1,3}(?:[,.'\u2019\u00a0 ]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d+)?"
 _CODE = rf"\b(?:{'|'.join(WORDS.currencies)})\b"
 _SIGN = "|".join(
@@ -44,6 +47,27 @@ _ALONE = re.compile(
 )
 _ANYWHERE = re.compile(_NUMBER.replace(" ", ""))
 _AMOUNT = re.compile(rf"(?i){_MONEY}\s?({_NUMBER})|(?<![\w.,-])({_NUMBER})\s?{_MONEY}")
+
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|"
+    r"Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
+)
+_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+_DATE = re.compile(
+    rf"""(?ix) (?<![\w/.-]) (?:
+      (?P<year>\d{{4}})([-/.])\d{{1,2}}\2\d{{1,2}}
+    | \d{{1,2}}([-/.])\d{{1,2}}\3(?P<short>\d{{4}}|\d{{2}})
+    | {_DAY}(?:[-/.\s]|\s+of\s)\s*{_MONTH}(?:[-/,\s]\s*(?P<late>\d{{4}}|'\d{{2}}|(?<=[-/])\d{{2}}))?
+    | {_MONTH}\s{_DAY}(?:,?\s(?P<last>\d{{4}}))?
+    ) (?![\w/-]|[.,:]\d)"""
+)
+_ISSUED = re.compile(
+    r"(?i)(?:\bdated?|\bissued|\bwritten|\bbilled|\bof|\btax point)\b(?:\s(?:of issue|on|the))?[\s:|]*$"
+)
+_DUE = re.compile(
+    r"(?i)\b(?:due|pay|payable|paid|payment|until|by|before|deadline|expires|deliver\w*|period|to|ordered|shipped)\b"
+    r"[^\n.;|]{0,15}$"
+)
 
 _TOTAL = rf"(?<![\w-])(?:{'|'.join(sorted(WORDS.total, key=len, reverse=True))})\b"
 _TOTAL_BEFORE = re.compile(rf"(?i){_TOTAL}[^\d.,;|]{{0,20}}$")
@@ -65,12 +89,13 @@ def phrases(text: str) -> list[str]:
 
 
 def _marked(text: str) -> str:
-    """The text with a break where a sentence ends, and words without what surrounds them."""
-    words = text.split()
+    """The text with a break where a sentence or a line ends, and words without what surrounds them."""
+    words = text.strip().replace("\n", " | ").split()
     marked: list[str] = []
     for word, after in zip(words, [*words[1:], ""], strict=True):
         bare = word.strip("'`\u2018\u2019*_#")
-        ends = bare.endswith(".") and not _DOTTED.fullmatch(bare) and not after[:1].islower()
+        dotted = _DOTTED.fullmatch(bare) or (after == "|" and _FIRM.fullmatch(bare))
+        ends = bare.endswith(".") and not dotted and not after[:1].islower()
         marked.append(f"{bare.rstrip('.')} |" if ends else bare)
     return " ".join(marked)
 
@@ -107,6 +132,23 @@ def currencies(text: str) -> list[str]:
         return list(unique(codes))
     signs = re.findall(_SIGN, text)
     return list(unique(WORDS.signs[sign] for sign in signs))
+
+
+def dates(text: str, due: bool = False) -> list[str]:
+    """The dates in a text as they are written: those of issue, or those by which something is ``due``.
+
+    Where none is called so, those that are called nothing else. One without its year counts only when none has one.
+    """
+    found = list(_DATE.finditer(text))
+    found = [one for one in found if any(one.groupdict().values())] or found
+
+    def calling(one: re.Match[str]) -> int:
+        before = text[: one.start()]
+        late, issued = bool(_DUE.search(before)), bool(_ISSUED.search(before))
+        return (late - issued) if due else (issued - late)
+
+    best = max(map(calling, found), default=0)
+    return list(unique(one[0] for one in found if calling(one) == best))
 
 
 def unique(items: Iterable[T]) -> Iterator[T]:

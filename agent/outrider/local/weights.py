@@ -56,7 +56,8 @@ def weights_path(spec: str) -> Path:
     if spec == EMBEDDED:
         path = embedded_path()
         if not path.is_file():
-            raise SetupError(f"the embedded model's weights are not in {path.parent} yet", PULL)
+            hint = PULL.replace(" (93 MB", f" into {path.parent} (93 MB")
+            raise SetupError("the embedded model's weights are not on this machine yet", hint)
         return path
     if not spec.startswith(PREFIX):
         raise SetupError(f"{spec!r} is no local model", "Write local, or local:/path/to/file.gguf")
