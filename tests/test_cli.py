@@ -367,9 +367,3 @@ def test_json_has_a_report_also_where_no_run_was_begun(
     assert (done.code, done.json["run"], done.json["outcome"], done.json["exit_code"]) == (code, None, outcome, code)
     assert done.json["detail"] in done.err
     assert done.json["hint"]
-
-
-def test_a_run_that_is_refused_at_its_start_leaves_nothing_behind(outrider: Shell) -> None:
-    refused = outrider("run", "Hi", "--purse", "day=0.001")
-    assert (refused.code, "cannot be kept" in refused.err) == (2, True)
-    assert not outrider.home.exists()

@@ -218,6 +218,7 @@ async def test_a_purse_needs_a_price(server: FakeOpenRouter, journal: SQLiteJour
     agent = Agent(settings=server.settings(), limits=Limits(purse=Purse("nightly", 5)), journal=journal)
     with pytest.raises(SetupError, match=r"the purse nightly=5 cannot be kept: the price of qwen/qwen3-14b"):
         await agent.run("go")
+    assert not journal.home.exists(), "what is refused leaves nothing behind"
 
 
 async def test_the_dollars_of_the_run_count_beside_the_purse(journal: SQLiteJournal) -> None:
