@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+from crowd import Crowd
 from journal_kit import note, numbers, run_with, until
-from outrider import Agent, Context, Limits, Purse, SetupError, tool
+from outrider import Agent, Purse, SetupError, tool
 from outrider.commands import Cancel
 from outrider.errors import JournalError
 from outrider.journal.sql import SQLJournal
@@ -141,46 +142,15 @@ async def test_a_line_cut_at_a_commit_loses_nothing_and_doubles_nothing(
     await other.close()
 
 
-def more_than(done: Counter[str], count: int) -> bool:
-    return len(done) > count
-
-
 async def test_fifty_runs_outlive_five_restarts_of_the_server(own_cluster: Cluster) -> None:
-    place = PostgresPlace(own_cluster.address, "restarts")
-    journal = place.journal()
-    done = Counter[str]()
-
-    @tool
-    async def step(context: Context[None]) -> str:
-        """One step."""
-        done[context.key] += 1
-        await asyncio.sleep(0.02)
-        return "ok"
-
-    steps = 40
-    running = [
-        asyncio.create_task(
-            Agent(
-                ScriptedModel([*[Calls(("step", {}))] * steps, f"done {number}"]),
-                tools=[step], journal=journal, limits=Limits(turns=None, repeats=None, seconds=None),
-            ).run("Go.", id=f"run{number}")
-        )
-        for number in range(50)
-    ]  # fmt: skip
+    journal = PostgresPlace(own_cluster.address, "restarts").journal()
+    crowd = Crowd(journal, 50)
     for count, how in enumerate(("fast", "immediate", "fast", "immediate", "fast")):
-        await until(partial(more_than, done, count * 300))
+        await until(partial(crowd.has_done, count * 300))
         await asyncio.to_thread(own_cluster.stop, how)
         await asyncio.to_thread(own_cluster.start)
-        assert not all(task.done() for task in running)
-    results = await asyncio.gather(*running)
-    assert [result.outcome for result in results] == ["finished"] * 50
-    assert [result.output for result in results] == [f"done {number}" for number in range(50)]
-    assert set(done.values()) == {1}
-    assert len(done) == 50 * steps
-    for result in results:
-        entries = await journal.read(result.run)
-        assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
-        assert sum(entry.event.__class__.__name__ == "ToolFinished" for entry in entries) == steps
+        assert not all(task.done() for task in crowd.going)
+    await crowd.check()
     await journal.close()
 
 

@@ -1,7 +1,6 @@
 """The journal in PostgreSQL where the primary dies and its standby takes its place, and where lines are encrypted."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,8 +10,9 @@ import psycopg
 import pytest
 
 from certificates import Authority
+from crowd import STEPS, Crowd
 from journal_kit import numbers, until
-from outrider import Agent, Context, Limits, tool
+from outrider import Agent, Limits, tool
 from outrider.errors import JournalError
 from outrider.journal.postgres import PostgresJournal
 from outrider.testing import Calls, ScriptedModel
@@ -21,7 +21,7 @@ from postgres_kit import Cluster, cluster, programs
 
 pytestmark = pytest.mark.anyio
 
-RUNS, STEPS = 20, 40
+RUNS = 20
 
 
 @pytest.fixture
@@ -43,47 +43,18 @@ def _follows(address: str) -> bool:
         return rows.fetchone() is not None
 
 
-def _more_than(done: Counter[str], count: int) -> bool:
-    return len(done) > count
-
-
 async def test_runs_outlive_their_primary_and_lose_nothing(pair: tuple[Cluster, Cluster]) -> None:
     """It crashes under twenty runs, and never comes back; the standby is promoted a while later."""
     primary, standby = pair
     journal = PostgresJournal(f"postgresql://outrider@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/postgres")
-    done = Counter[str]()
-
-    @tool
-    async def step(context: Context[None]) -> str:
-        """One step."""
-        done[context.key] += 1
-        await asyncio.sleep(0.02)
-        return "ok"
-
-    running = [
-        asyncio.create_task(
-            Agent(
-                ScriptedModel([*[Calls(("step", {}))] * STEPS, f"done {number}"]),
-                tools=[step], journal=journal, limits=Limits(turns=None, repeats=None, seconds=None),
-            ).run("Go.", id=f"run{number}")
-        )
-        for number in range(RUNS)
-    ]  # fmt: skip
-    await until(partial(_more_than, done, RUNS * STEPS // 3))
+    crowd = Crowd(journal, RUNS)
+    await until(partial(crowd.has_done, RUNS * STEPS // 3))
     await asyncio.to_thread(primary.stop, "immediate")
-    before = len(done)
+    before = len(crowd.done)
     await asyncio.sleep(0.5)  # a failover takes a while; meanwhile the runs stand
-    assert len(done) <= before + RUNS
+    assert len(crowd.done) <= before + RUNS
     await asyncio.to_thread(standby.promote)
-    results = await asyncio.gather(*running)
-    assert [(result.outcome, result.output) for result in results] == [
-        ("finished", f"done {number}") for number in range(RUNS)
-    ]
-    assert (set(done.values()), len(done)) == ({1}, RUNS * STEPS)
-    for result in results:
-        entries = await journal.read(result.run)
-        assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
-        assert sum(type(entry.event).__name__ == "ToolFinished" for entry in entries) == STEPS
+    await crowd.check()
     await journal.close()
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -28,6 +28,7 @@ GRACE = timedelta(seconds=30)
 ANSWER = 2.0
 """Seconds after which a journal that says nothing is not well."""
 
+_AWAY = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _RUNNER = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("outrider"))
 
 
@@ -123,8 +124,9 @@ class _Endpoints:
             return web.Response(status=503, text="the worker has stopped\n")
         try:
             await self._client.service_client.check_health(timeout=timedelta(seconds=ANSWER))
-        except RPCError:
-            return web.Response(status=503, text="Temporal does not answer\n")
+        except RPCError as error:
+            if error.status in _AWAY:  # whoever refuses the question is there
+                return web.Response(status=503, text="Temporal does not answer\n")
         if not self._look or self._look.done():  # a journal that is away is waited for, by one look at a time
             self._look = asyncio.create_task(look_into(self._journals))
         try:
