@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 
 from outrider import Agent, Context, Limits, tool
-from outrider.events import ToolFinished
+from outrider.events import JournalWaited, ToolFinished
 from outrider.journal.sql import SQLJournal
 from outrider.testing import Calls, ScriptedModel
 
@@ -35,7 +35,7 @@ class Crowd:
         return len(self.done) > steps
 
     async def check(self) -> None:
-        """All end as if nothing had happened: each step once, no entry lost, none doubled."""
+        """All end as if nothing had happened: each step once, no entry lost, none doubled. Each tells of its wait."""
         results = await asyncio.gather(*self.going)
         assert [(each.outcome, each.output) for each in results] == [
             ("finished", f"done {number}") for number in range(self._runs)
@@ -45,3 +45,4 @@ class Crowd:
             entries = await self._journal.read(result.run)
             assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
             assert sum(isinstance(entry.event, ToolFinished) for entry in entries) == STEPS
+            assert any(isinstance(entry.event, JournalWaited) and entry.event.why for entry in entries)

@@ -42,7 +42,7 @@ def test_kinds_are_the_names_of_the_classes_and_each_is_used_once() -> None:
 
     kinds = {kind.__name__: kind.__struct_config__.tag for kind in get_args(e.Durable | e.Live)}
     assert kinds == {name: snake(name) for name in kinds}
-    assert len(kinds) == 28
+    assert len(kinds) == 29
 
 
 def test_every_record_says_the_version_of_its_events() -> None:

@@ -69,9 +69,9 @@ async def test_default_home_is_outrider_home(tmp_path: Path, monkeypatch: pytest
 async def test_a_commit_waits_for_the_disk(journal: SQLiteJournal, home: Path) -> None:
     await (await run_with(journal, "one")).close()
     database = Database(home, create=True)
-    with database.use() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL: waits for the disk
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    pragmas = ("PRAGMA synchronous", "PRAGMA journal_mode")
+    found = database.ask(lambda connection: [connection.execute(pragma).fetchone()[0] for pragma in pragmas])
+    assert found == [2, "wal"]  # FULL: waits for the disk
     database.close()
 
 
@@ -156,9 +156,8 @@ async def test_on_a_full_disk_a_run_ends_clearly_and_goes_on_when_there_is_room(
 def _limit_pages(journal: SQLiteJournal, spare: int) -> None:
     """What is left on the disk: so many pages more, for every connection of this journal."""
     database = journal._database  # pyright: ignore[reportPrivateUsage]
-    with database.use() as connection:
-        used = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {used + spare}")
+    used: int = database.ask(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    database.ask(lambda connection: connection.execute(f"PRAGMA max_page_count = {used + spare}"))
 
 
 # ------------------------------------------------------------------------------------------------------ copies

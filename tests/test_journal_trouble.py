@@ -1,6 +1,7 @@
 # ruff: noqa: ASYNC240 -- tests may wait for files and processes
 """When the journal cannot be used, it says what happened and what to do."""
 
+import asyncio
 import os
 import sqlite3
 from contextlib import closing
@@ -9,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from journal_kit import note, numbers, run_with, sql, writers
+from outrider import Agent
+from outrider import events as e
 from outrider.commands import Cancel
 from outrider.errors import JournalError, RunBusy, RunNotFound
 from outrider.journal import database as database_module
 from outrider.journal.sqlite import SQLiteJournal
+from outrider.observe.story import story
+from outrider.testing import ScriptedModel
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +49,29 @@ async def test_written_by_a_newer_outrider(journal: SQLiteJournal, home: Path) -
     await journal.close()
     sql(home, "PRAGMA user_version = 99")
     await check_trouble(journal, "newer Outrider", "99", "Upgrade")
+
+
+async def test_a_run_tells_how_long_it_could_not_be_written(
+    journal: SQLiteJournal, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process keeps the file locked, from the moment that a request is to go on record."""
+    monkeypatch.setattr("outrider.journal.writer.SLOW", 0.2)
+    locks: list[sqlite3.Connection] = []
+
+    def lock(entry: e.Entry) -> None:
+        if not locks and isinstance(entry.event, e.RequestSent):
+            locks.append(sqlite3.connect(home / "journal.db", isolation_level=None))
+            locks[0].execute("BEGIN IMMEDIATE")
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_later, 0.3, locks[0].close)
+
+    agent = Agent(ScriptedModel(["done"]), journal=journal, observers=[lock])
+    result = await agent.run("Go.")
+    entries = await journal.read(result.run)
+    (waited,) = [entry.event for entry in entries if isinstance(entry.event, e.JournalWaited)]
+    assert waited.seconds >= 0.3
+    assert "the record could not be written for " in "\n".join(line.text for line in story(entries))
+    assert (result.output, (await agent.replay(entries)).difference) == ("done", "")
 
 
 async def test_a_file_that_is_no_database(journal: SQLiteJournal, home: Path) -> None:

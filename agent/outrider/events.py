@@ -343,33 +343,23 @@ class ReaderFailed(Event, frozen=True, tag="reader_failed"):
     error: str
 
 
+class JournalWaited(Event, frozen=True, tag="journal_waited"):
+    """The record could not be written for so many ``seconds``, and the run waited.
+
+    ``why`` is what the database said; without it, another process may have kept it locked, or the disk is slow.
+    """
+
+    seconds: float
+    why: str = ""
+
+
 Durable = (
-    RunStarted
-    | RunResumed
-    | RunPaused
-    | RunFinished
-    | MessageAdded
-    | RequestSent
-    | RequestAccepted
-    | RequestFailed
-    | Replied
-    | ToolStarted
-    | ToolFinished
-    | ToolInDoubt
-    | ToolSettled
-    | ApprovalAsked
-    | ApprovalGiven
-    | StopAsked
-    | CommandRefused
-    | OutputAccepted
-    | OutputRejected
-    | AnswerForm
-    | LoopSteered
-    | LimitReached
-    | CostSettled
-    | BillAbove
-    | ReaderFailed
-)
+    RunStarted | RunResumed | RunPaused | RunFinished | MessageAdded
+    | RequestSent | RequestAccepted | RequestFailed | Replied
+    | ToolStarted | ToolFinished | ToolInDoubt | ToolSettled | ApprovalAsked | ApprovalGiven
+    | StopAsked | CommandRefused | OutputAccepted | OutputRejected | AnswerForm
+    | LoopSteered | LimitReached | CostSettled | BillAbove | ReaderFailed | JournalWaited
+)  # fmt: skip
 Live = TextDelta | ReasoningDelta | ArgumentsDelta
 
 

@@ -37,9 +37,11 @@ _SAID = (
     e.ToolSettled,
     e.StopAsked,
     e.CommandRefused,
-    e.ReaderFailed,
 )
 """What comes into a run from outside: it is taken from the record, where it stands there."""
+
+_BESIDE = (e.ReaderFailed, e.JournalWaited)
+"""What went on beside the run: it is taken with the entry before it."""
 
 
 class Replay(Struct, Generic[Out], frozen=True):
@@ -94,6 +96,8 @@ class Tape:
         self.state.add(made)
         for observer in self._observers:
             observer(made)
+        if isinstance(self.next, _BESIDE):
+            self.take()
 
     def of(self, calls: Collection[str]) -> e.ToolFinished | e.ToolInDoubt | None:
         """What is next on record of calls that have just begun, brought to the front; None where it does not say."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from outrider.commands import AnyCommand, Command
-from outrider.events import Entry
+from outrider.events import Entry, JournalWaited
 from outrider.messages import Usage
 from outrider.purse import Price, Purse, Share
 
@@ -101,8 +101,8 @@ class Log(Protocol):
         """
         ...
 
-    async def flush(self) -> None:
-        """Return once everything appended is on disk.
+    async def flush(self) -> JournalWaited | None:
+        """Return once everything appended is on disk; what to put on record of that, where it took long.
 
         Raises Fenced when another process owns the run. Raises JournalError when the store fails; what was
         appended is then kept, and the next flush tries again.

@@ -8,8 +8,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -18,6 +18,7 @@ from outrider.journal import migrations
 from outrider.journal.connection import SQLiteConnection
 from outrider.journal.migrations import SCHEMA
 from outrider.journal.mounts import network_of
+from outrider.journal.store import Away
 
 FILE = "journal.db"
 APPLICATION = 0x4F757452  # "OutR": tells our file from another program's database
@@ -47,6 +48,8 @@ class Database:
     """
 
     poll = 0.5
+    away = Away(0.0, "")
+    """A file does not go away; whoever keeps it locked is waited for in ``sqlite3`` itself."""
 
     def __init__(self, home: Path, create: bool) -> None:
         self.file = home / FILE
@@ -57,14 +60,14 @@ class Database:
         self._still: Still | None = None
         self._lock = threading.Lock()
 
-    @contextmanager
-    def use(self) -> Generator[SQLiteConnection]:
-        """The connection; whatever goes wrong with it comes out as a JournalError."""
+    def ask(self, query: Callable[[SQLiteConnection], T]) -> T:
+        """Do this with the connection; whatever goes wrong with it comes out as a JournalError."""
         with self._lock:
             try:
-                yield self._current() or self._connect()
+                result = query(self._current() or self._connect())
                 if self._still and self._still != still(self.file):
                     raise JournalError(f"the journal {self.file} was written to while it was read", "Try again.")
+                return result
             except (sqlite3.Error, OSError) as error:
                 raise explain(error, self.file) from error
             finally:
@@ -72,26 +75,19 @@ class Database:
                     with suppress(sqlite3.Error):
                         self._connection.execute("ROLLBACK")
 
-    @contextmanager
-    def transaction(self) -> Generator[SQLiteConnection]:
-        """The connection inside a writing transaction, committed at the end and undone by any error."""
-        with self.use() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            yield connection
-            connection.execute("COMMIT")
-
-    def ask(self, query: Callable[[SQLiteConnection], T]) -> T:
-        """Do what only reads."""
-        with self.use() as connection:
-            return query(connection)
-
     def make(self) -> None:
         """Whoever may make the file does so when it is opened."""
 
     def change(self, work: Callable[[SQLiteConnection], T]) -> T:
-        """Do this in one transaction."""
-        with self.transaction() as connection:
-            return work(connection)
+        """Do this in one writing transaction, committed at the end and undone by any error."""
+
+        def transaction(connection: SQLiteConnection) -> T:
+            connection.execute("BEGIN IMMEDIATE")
+            result = work(connection)
+            connection.execute("COMMIT")
+            return result
+
+        return self.ask(transaction)
 
     def explain(self, error: Exception) -> JournalError:
         """What went wrong with the file, in words for people."""
@@ -99,8 +95,7 @@ class Database:
 
     def moved(self) -> object:
         """Another value once anybody else has written to the file."""
-        with self.use() as connection:
-            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        version: int = self.ask(lambda connection: connection.execute("PRAGMA data_version").fetchone()[0])
         return self.openings, version
 
     def listen(self, woken: Callable[[], None]) -> Callable[[], None]:
@@ -153,7 +148,7 @@ class Database:
         """The connection; where nothing can be written, one that only reads.
 
         SQLite needs to write even for reading, unless it is told that the file does not change. That is so while no
-        ``-wal`` file holds anything, and ``use`` looks again afterwards.
+        ``-wal`` file holds anything, and ``ask`` looks again afterwards.
         """
         for how in ("", "mode=ro"):
             try:

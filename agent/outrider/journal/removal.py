@@ -64,12 +64,14 @@ def shrink(database: Database) -> None:
 
     A file of version 1 has to be written anew for that, once, which is done while no process has a run open.
     """
-    with database.use() as connection:
-        steps = _value(connection, "auto_vacuum") == _STEPWISE
-        alone = not tables.living(connection)
+    stepwise, alone = database.ask(lambda c: (_value(c, "auto_vacuum") == _STEPWISE, not tables.living(c)))
+    database.ask(lambda connection: _shrink(connection, stepwise, alone))
+
+
+def _shrink(connection: sqlite3.Connection, stepwise: bool, alone: bool) -> None:
     pace = _Pace()
-    with database.use() as connection, suppress(sqlite3.OperationalError):  # the runs are gone all the same
-        if steps:
+    with suppress(sqlite3.OperationalError):  # the runs are gone all the same
+        if stepwise:
             for _ in range(0, _value(connection, "freelist_count"), _PAGES):
                 pace.step()
                 connection.executescript(f"PRAGMA incremental_vacuum({_PAGES})")

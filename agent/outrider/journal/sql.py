@@ -13,7 +13,7 @@ import msgspec
 
 from outrider.commands import AnyCommand, Command, Unreadable, decode
 from outrider.errors import Fenced, RunNotFound
-from outrider.events import Entry
+from outrider.events import Entry, JournalWaited
 from outrider.journal import Cost, Removed, Spent, Summary, Totals, costs, purses, tables
 from outrider.journal.store import Connection, Store
 from outrider.journal.tables import Record, Row
@@ -55,16 +55,15 @@ class SQLLog:
             self._record.taken.add(command)
         self._record.rows.append(Row(entry.seq, entry.at, body, command, totals))
 
-    async def flush(self) -> None:
-        """Return once everything appended is on disk.
+    async def flush(self) -> JournalWaited | None:
+        """Return once everything appended is on disk; what to put on record of that, where it took long.
 
         Raises Fenced when another process owns the run. Raises JournalError when the store fails; what was
         appended is then kept, and the next flush tries again.
         """
         if lost := self._record.lost:
             raise Fenced(lost.message, lost.hint)
-        if self._record.rows:
-            await self._writer.flush(self._record)
+        return await self._writer.flush(self._record) if self._record.rows else None
 
     async def commands(self) -> list[tuple[int, AnyCommand]]:
         """The commands that no appended event has taken, oldest first, with their ids."""

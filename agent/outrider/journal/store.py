@@ -4,7 +4,7 @@ One set of statements serves every database. Where two of them differ in a word,
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -151,6 +151,13 @@ class Connection(Protocol):
         ...
 
 
+class Away(NamedTuple):
+    """When a database was last found to be back, having been away (by ``time.monotonic``), and why it was."""
+
+    until: float
+    why: str
+
+
 class Store(Protocol):
     """A database with the tables of a journal. Every method may be called in any thread, and may wait.
 
@@ -159,6 +166,8 @@ class Store(Protocol):
 
     poll: float
     """Seconds between two looks into the inbox."""
+    away: Away
+    """The last time that somebody had to wait for it, and try again."""
 
     def ask(self, query: Callable[[Connection], T]) -> T:
         """Do what only reads. Raises RunNotFound when nothing has been kept there yet."""

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from outrider.errors import Fenced, JournalError
+from outrider.events import JournalWaited
 from outrider.journal import tables
 from outrider.journal.owner import BEAT, at_work, beat, forget_dead, sign_off, this_process
 from outrider.journal.store import Connection, Store
@@ -23,13 +24,18 @@ from outrider.journal.tables import Record
 T = TypeVar("T")
 
 
+SLOW = 2.0
+"""Seconds from which on it goes on record that a flush took long. One that had to be tried again always does."""
+
+
 class Job(NamedTuple):
-    """What somebody waits for: ``do``, or, when there is none, the flush of the record."""
+    """What somebody waits for since ``at``: ``do``, or, when there is none, the flush of the record."""
 
     record: Record
     do: Callable[[], Any] | None
     release: bool
     future: asyncio.Future[Any]
+    at: float
 
 
 class Answer(NamedTuple):
@@ -90,9 +96,9 @@ class Writer:
         """Take the run over, raising its epoch; with ``take`` even from a living owner."""
         await self._begin(record, lambda record: self._take_over(record, take))
 
-    async def flush(self, record: Record) -> None:
-        """Return once all rows of the record are on disk."""
-        await self._ask(record)
+    async def flush(self, record: Record) -> JournalWaited | None:
+        """Return once all rows of the record are on disk; what is to be said of that, where it took long."""
+        return await self._ask(record)
 
     async def commands(self, record: Record) -> list[tuple[int, bytes]]:
         """The commands that wait for the run, with their ids."""
@@ -124,7 +130,7 @@ class Writer:
         with self._lock:
             if self.ended:
                 raise tables.closed(record.run)
-            self._jobs.put(Job(record, do, release, future))
+            self._jobs.put(Job(record, do, release, future, monotonic()))
         return future
 
     # --------------------------------------------------------------------------------------- the thread
@@ -148,17 +154,18 @@ class Writer:
         """All that has been asked for; nothing when it is time to look around."""
         if not self._late:
             pause = max(0.0, min(self._next_beat, self._next_poll) - monotonic())
-            with suppress(Empty):
+            try:
                 self._note(self._jobs.get(timeout=pause))
+            except Empty:
+                return []
         self._more()
         jobs, self._late = self._late, []
         return jobs
 
     def _more(self) -> bool:
         """Whether anything waits to be done, all of it now in ``_late``."""
-        with suppress(Empty):
-            while True:
-                self._note(self._jobs.get_nowait())
+        while not self._jobs.empty():  # nobody else takes
+            self._note(self._jobs.get())
         return bool(self._late)
 
     def _note(self, job: Job | None) -> None:
@@ -175,8 +182,14 @@ class Writer:
             if not job.do:
                 flushes[job.record] = job.release or flushes.get(job.record, False)
         errors = self._flush(flushes)
-        answers += [Answer(job.future, None, errors.get(job.record)) for job in jobs if not job.do]
+        now = monotonic()
+        answers += [Answer(job.future, self._waited(job, now), errors.get(job.record)) for job in jobs if not job.do]
         return answers
+
+    def _waited(self, job: Job, now: float) -> JournalWaited | None:
+        away = self._store.away
+        why = away.why if away.until >= job.at else ""
+        return JournalWaited(round(now - job.at, 3), why) if why or now - job.at >= SLOW else None
 
     def _do(self, future: asyncio.Future[Any], do: Callable[[], Any]) -> Answer:
         try:

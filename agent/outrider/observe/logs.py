@@ -15,6 +15,7 @@ _WARNINGS = (
     e.OutputRejected,
     e.LimitReached,
     e.ReaderFailed,
+    e.JournalWaited,
 )
 
 

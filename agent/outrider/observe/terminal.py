@@ -248,6 +248,11 @@ def _reader_failed(event: e.ReaderFailed, before: State, most: int) -> Lines:
     yield _wrapped(f"reader {event.reader} failed: {short(event.error, 400)}", "warn")
 
 
+def _journal_waited(event: e.JournalWaited, before: State, most: int) -> Lines:
+    why = short(event.why, 200) or "another process kept it locked, or the disk is slow"
+    yield _wrapped(f"the record could not be written for {event.seconds:.1f} s: {why}", "warn")
+
+
 _LINES: dict[type, Callable[[Any, State, int], Lines]] = {
     e.RunStarted: _run_started,
     e.RunResumed: _run_resumed,
@@ -273,4 +278,5 @@ _LINES: dict[type, Callable[[Any, State, int], Lines]] = {
     e.CostSettled: _cost_settled,
     e.BillAbove: _bill_above,
     e.ReaderFailed: _reader_failed,
+    e.JournalWaited: _journal_waited,
 }

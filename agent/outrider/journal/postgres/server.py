@@ -19,6 +19,7 @@ from outrider.errors import JournalError, RunNotFound, SetupError
 from outrider.journal.postgres import migrations
 from outrider.journal.postgres.connection import PostgresConnection, passing
 from outrider.journal.postgres.listening import Listening
+from outrider.journal.store import Away
 
 LONGEST = 8
 """Connections at most. Reading needs them; all runs of a process are written on one."""
@@ -68,6 +69,7 @@ class Server:
         self._schema, self._patience = schema, patience
         self._pool: psycopg_pool.ConnectionPool[Raw] | None = None
         self._process = 0
+        self.away = Away(0.0, "")
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
@@ -117,20 +119,24 @@ class Server:
     # ----------------------------------------------------------------------------------------- connections
 
     def _done(self, do: Callable[[PostgresConnection], T]) -> T:
-        deadline, pause, redone = 0.0, 0.05, False
+        deadline, pause, why = 0.0, 0.05, ""
         while True:
             try:
                 with self._connections().connection(timeout=self._patience) as connection:
-                    return do(PostgresConnection(connection, redone))
+                    result = do(PostgresConnection(connection, redone=bool(why)))
+                if why:
+                    self.away = Away(time.monotonic(), why)
+                return result
             except psycopg.errors.UndefinedTable:
                 raise RunNotFound(f"there is no journal in {self}", "The first recorded run makes it.") from None
             except psycopg.Error as error:
                 deadline = deadline or time.monotonic() + self._patience
                 if not passing(error) or time.monotonic() + pause > deadline:
                     raise self._explained(error) from error
-                _log.warning("the journal (%s) is away for now: %s", self, _line(error))
+                why = _line(error)
+                _log.warning("the journal (%s) is away for now: %s", self, why)
             time.sleep(pause)
-            pause, redone = min(2 * pause, 1.0), True
+            pause = min(2 * pause, 1.0)
 
     def _explained(self, error: psycopg.Error) -> JournalError:
         if isinstance(error, psycopg_pool.PoolTimeout):  # it does not say why
