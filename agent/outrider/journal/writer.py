@@ -22,6 +22,10 @@ from outrider.journal.store import Connection, Store
 from outrider.journal.tables import Record
 
 T = TypeVar("T")
+Work = list[tuple[Record, bool]]
+"""Records to write, those marked True to be given up."""
+Outcome = tuple[int, int] | JournalError
+"""What came of writing a record: its number and the count of rows that were written, or why none were."""
 
 
 SLOW = 2.0
@@ -203,61 +207,57 @@ class Writer:
         """Commit these records together, giving up those marked True; returns the refusals."""
         released = {record for record, release in flushes.items() if release}
         leaving = released.issuperset(self.records())
+        work = [(record, release) for record, release in flushes.items() if record.rows or (release and record.number)]
+        work.sort(key=lambda item: item[0].run)  # always in one order: two processes must not wait for each other
+        outcomes: dict[Record, Outcome] = {}
         try:
-            written, errors = self._commit(flushes, leaving)
+            if work or (leaving and self._signed_in):
+                outcomes = self._commit(work, len(flushes) == 1, leaving)
         except Exception as error:  # noqa: BLE001 -- as above
             failure = error if isinstance(error, JournalError) else self._store.explain(error)
-            written, errors = {}, dict.fromkeys(flushes, failure)
-        for record, (number, count) in written.items():
-            record.number = number
-            del record.rows[:count]
-        for record, refusal in errors.items():
-            if isinstance(refusal, Fenced):
-                record.lost = refusal
+            outcomes = dict.fromkeys(flushes, failure)
+        errors: dict[Record, JournalError] = {}
+        for record, outcome in outcomes.items():
+            if isinstance(outcome, JournalError):
+                errors[record] = outcome
+                record.lost = outcome if isinstance(outcome, Fenced) else record.lost
+            else:
+                record.number, count = outcome
+                del record.rows[:count]
         for record in released:
             self._forget(record)
         return errors
 
-    def _commit(
-        self, flushes: dict[Record, bool], leaving: bool
-    ) -> tuple[dict[Record, tuple[int, int]], dict[Record, JournalError]]:
-        work = [(record, release) for record, release in flushes.items() if record.rows or (release and record.number)]
-        if not work and not (leaving and self._signed_in):
-            return {}, {}
-
-        def write(connection: Connection) -> list[tuple[int, int] | JournalError]:
-            if len(flushes) == 1 and work:  # its failure is that of the transaction
-                [(record, release)] = work
-                outcomes = self._write_one(connection, record, release)
-            else:
-                outcomes = self._write_many(connection, work)
+    def _commit(self, work: Work, alone: bool, leaving: bool) -> dict[Record, Outcome]:
+        def write(connection: Connection) -> dict[Record, Outcome]:
+            outcomes = (self._write_one if alone and work else self._write_many)(connection, work)
             if leaving:
                 sign_off(connection, self._owner)
             return outcomes
 
-        work.sort(key=lambda item: item[0].run)  # always in one order: two processes must not wait for each other
-        outcomes = list(zip((record for record, _ in work), self._change(write), strict=True))
-        written = {record: outcome for record, outcome in outcomes if not isinstance(outcome, JournalError)}
-        errors = {record: outcome for record, outcome in outcomes if isinstance(outcome, JournalError)}
+        outcomes = self._change(write)
         self._signed_in = not leaving
         self._committed()
-        return written, errors
+        return outcomes
 
-    def _write_one(self, connection: Connection, record: Record, release: bool) -> list[tuple[int, int] | JournalError]:
-        together = tables.extend(connection, [(record, release)], self._owner.id)
-        return [together.get(record) or tables.write(connection, record, self._owner.id, release)]
+    def _write_one(self, connection: Connection, work: Work) -> dict[Record, Outcome]:
+        """Write the only record: its failure is that of the transaction."""
+        [(record, release)] = work
+        written: dict[Record, Outcome] = {**tables.extend(connection, work, self._owner.id)}
+        return written or {record: tables.write(connection, record, self._owner.id, release)}
 
-    def _write_many(
-        self, connection: Connection, work: list[tuple[Record, bool]]
-    ) -> list[tuple[int, int] | JournalError]:
+    def _write_many(self, connection: Connection, work: Work) -> dict[Record, Outcome]:
         """Write all in one journey where that pays; when that fails for one, none of it, and each is written apart."""
-        together: dict[Record, tuple[int, int]] = {}
+        written: dict[Record, Outcome] = {}
         if connection.far:
             with suppress(JournalError), self._apart(connection):
-                together = tables.extend(connection, work, self._owner.id)
-        return [together.get(record) or self._write_apart(connection, record, release) for record, release in work]
+                written.update(tables.extend(connection, work, self._owner.id))
+        for record, release in work:
+            if record not in written:
+                written[record] = self._write_apart(connection, record, release)
+        return written
 
-    def _write_apart(self, connection: Connection, record: Record, release: bool) -> tuple[int, int] | JournalError:
+    def _write_apart(self, connection: Connection, record: Record, release: bool) -> Outcome:
         """Write one record so that its failure leaves the others in the transaction alone."""
         try:
             with self._apart(connection):
