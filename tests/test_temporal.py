@@ -379,6 +379,19 @@ async def test_health_is_told_at_once_also_while_the_journal_is_away(
         assert await asyncio.to_thread(worker.end) == 0
 
 
+async def test_a_worker_whose_runs_a_tool_holds_up_is_not_well(fleet: Fleet, unused_port: int) -> None:
+    health = partial(_health, unused_port)
+    fleet.worker("--http", f"127.0.0.1:{unused_port}")
+    hold = fleet.world / "hold"
+    hold.touch()
+    submitted = await fleet.submit()
+    told = (503, "the runs stand still: an async tool blocks their event loop\n")
+    await until(lambda: asyncio.to_thread(lambda: health() == told))
+    hold.unlink()
+    await submitted.result()
+    assert await asyncio.to_thread(health) == (200, "ok\n")
+
+
 async def test_a_worker_whose_temporal_is_away_is_not_well(
     tmp_path: Path, postgres: Cluster, unused_port: int, temporal: str
 ) -> None:

@@ -53,6 +53,10 @@ class Legs:
         self._stopping.set()
         self._loop.call_soon_threadsafe(self._stop_all)
 
+    async def moves(self) -> None:
+        """Return once the event loop of the runs has come round: a tool that blocks holds it up."""
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop))
+
     def close(self) -> None:
         """End the loop of the runs, and give back what the agents hold."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()

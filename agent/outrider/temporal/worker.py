@@ -26,7 +26,7 @@ GRACE = timedelta(seconds=30)
 """How long runs have to come to rest when the worker is told to stop; what lasts longer is cut off."""
 
 ANSWER = 2.0
-"""Seconds after which a journal that says nothing is not well."""
+"""Seconds after which who says nothing is not well."""
 
 _AWAY = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _RUNNER = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("outrider"))
@@ -63,7 +63,7 @@ async def serve(
         stack.push_async_callback(asyncio.to_thread, legs.close)
         going = [asyncio.create_task(worker.run()) for worker in workers]
         if http:
-            await stack.enter_async_context(_Endpoints(*http, served, figures, going, client))
+            await stack.enter_async_context(_Endpoints(*http, served, legs, figures, going, client))
         told = asyncio.create_task(stop.wait())
         await asyncio.wait([told, *going], return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
@@ -89,13 +89,14 @@ class _Endpoints:
         host: str,
         port: int,
         served: Sequence[Served],
+        legs: Legs,
         figures: Figures,
         going: "list[asyncio.Task[None]]",
         client: Client,
     ) -> None:
         self._host, self._port, self._figures, self._going = host, port, figures, going
         self._journals = {id(each.agent.journal): each.agent.journal for each in served}.values()
-        self._client = client
+        self._client, self._legs = client, legs
         self._look: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
@@ -117,7 +118,7 @@ class _Endpoints:
             self._look.cancel()
 
     async def _health(self, request: "Request") -> "Response":
-        """200 while legs can be asked for and the journals can be read; else 503 with the reason."""
+        """200 while legs can be asked for, the runs go on and the journals can be read; else 503 with the reason."""
         from aiohttp import web
 
         if any(task.done() for task in self._going):
@@ -127,6 +128,10 @@ class _Endpoints:
         except RPCError as error:
             if error.status in _AWAY:  # whoever refuses the question is there
                 return web.Response(status=503, text="Temporal does not answer\n")
+        try:
+            await asyncio.wait_for(self._legs.moves(), ANSWER)
+        except TimeoutError:
+            return web.Response(status=503, text="the runs stand still: an async tool blocks their event loop\n")
         if not self._look or self._look.done():  # a journal that is away is waited for, by one look at a time
             self._look = asyncio.create_task(look_into(self._journals))
         try:
