@@ -18,7 +18,7 @@ from outrider.journal import migrations
 from outrider.journal.connection import SQLiteConnection
 from outrider.journal.migrations import SCHEMA
 from outrider.journal.mounts import network_of
-from outrider.journal.store import Away
+from outrider.journal.store import Away, transaction
 
 FILE = "journal.db"
 APPLICATION = 0x4F757452  # "OutR": tells our file from another program's database
@@ -80,14 +80,7 @@ class Database:
 
     def change(self, work: Callable[[SQLiteConnection], T]) -> T:
         """Do this in one writing transaction, committed at the end and undone by any error."""
-
-        def transaction(connection: SQLiteConnection) -> T:
-            connection.execute("BEGIN IMMEDIATE")
-            result = work(connection)
-            connection.execute("COMMIT")
-            return result
-
-        return self.ask(transaction)
+        return self.ask(transaction(work, "BEGIN IMMEDIATE"))
 
     def explain(self, error: Exception) -> JournalError:
         """What went wrong with the file, in words for people."""

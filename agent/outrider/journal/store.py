@@ -11,6 +11,7 @@ from msgspec import Struct
 from outrider.errors import JournalError
 
 T = TypeVar("T")
+C = TypeVar("C", bound="Connection")
 
 
 class Head(Struct):
@@ -199,3 +200,15 @@ class Store(Protocol):
     def close(self) -> None:
         """Give connections back; a later use opens others."""
         ...
+
+
+def transaction(work: Callable[[C], T], begin: str = "BEGIN") -> Callable[[C], T]:
+    """This work, committed at its end; should it fail, whoever gave the connection undoes it."""
+
+    def whole(connection: C) -> T:
+        connection.execute(begin)
+        result = work(connection)
+        connection.execute("COMMIT")
+        return result
+
+    return whole

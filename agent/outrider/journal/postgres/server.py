@@ -19,7 +19,7 @@ from outrider.errors import JournalError, RunNotFound, SetupError
 from outrider.journal.postgres import migrations
 from outrider.journal.postgres.connection import PostgresConnection, passing
 from outrider.journal.postgres.listening import Listening
-from outrider.journal.store import Away
+from outrider.journal.store import Away, transaction
 
 LONGEST = 8
 """Connections at most. Reading needs them; all runs of a process are written on one."""
@@ -82,14 +82,7 @@ class Server:
 
     def change(self, work: Callable[[PostgresConnection], T]) -> T:
         """Do this in one transaction, again where the server went away."""
-
-        def transaction(connection: PostgresConnection) -> T:
-            connection.execute("BEGIN")
-            result = work(connection)
-            connection.execute("COMMIT")
-            return result
-
-        return self._done(transaction)
+        return self._done(transaction(work))
 
     def make(self) -> None:
         """Make the tables that are missing."""
