@@ -157,7 +157,7 @@ def test_a_limit_met_says_the_command_that_goes_on(outrider: Shell) -> None:
     done = outrider("run", "How warm?", "-t", "app:weather", "--max-turns", "1")
     assert (done.code, done.out) == (4, "")
     assert done.resume[2:] == ["-t", "app:weather", "--max-turns", "4"]
-    assert done.err.count("limit turns reached: 1 of 1: the model is asked for its answer as it stands\n") == 1
+    assert done.err.count("limit turns reached: 1 of 1; the model is asked for its answer as it stands\n") == 1
     assert done.err.replace(str(outrider.home), "").count("limit") == 3  # the outcome, the heading of the answer
     again = outrider(*done.resume)
     assert (again.code, again.out) == (0, "Warm.\n")

@@ -222,7 +222,7 @@ def _loop_steered(event: e.LoopSteered, before: State, most: int) -> Lines:
 
 def _limit_reached(event: e.LimitReached, before: State, most: int) -> Lines:
     more = f", and the next request may cost {event.needed}" if event.needed else ""
-    last = ": the model is asked for its answer as it stands" if event.wire else ""
+    last = "; the model is asked for its answer as it stands" if event.wire else ""
     if not before.landing:  # else that has been said
         yield _wrapped(f"limit {event.limit} reached: {event.used} of {event.allowed}{more}{last}", "warn")
 
