@@ -139,6 +139,7 @@ def test_types_without_a_schema_are_refused_at_first_use(kind: Any) -> None:
     with pytest.raises(SetupError, match="has no JSON Schema") as caught:
         _ = checker.schema
     assert caught.value.hint
+    assert caught.value.__suppress_context__, "whoever sees it sees their own line, not those of Pydantic"
 
 
 def test_problems_name_path_value_and_rule() -> None:

@@ -101,7 +101,7 @@ class TypeChecker(Generic[T]):
         try:
             return TypeAdapter(self.kind)
         except (PydanticUserError, PydanticUndefinedAnnotation, TypeError) as error:
-            raise _no_schema(self.kind, error) from error
+            raise _no_schema(self.kind, error) from None
 
     @property
     def schema(self) -> Schema:
@@ -117,7 +117,7 @@ class TypeChecker(Generic[T]):
         try:
             return tidy(self._adapter.json_schema(schema_generator=Describing))
         except PydanticUserError as error:
-            raise _no_schema(self.kind, error) from error
+            raise _no_schema(self.kind, error) from None
 
     def check(self, text: str | bytes | Raw, sort: bool = True) -> Checked[T] | Mismatch:
         """The value this text stands for with its canonical JSON, or what is wrong with it."""

@@ -201,7 +201,7 @@ def _blame(signature: Signature, error: SetupError) -> NoReturn:
         except SetupError as own:
             reason = own.message.rpartition(" has no JSON Schema: ")[2]
             what = f"{signature.name}: parameter {parameter!r} has no JSON Schema: {reason}"
-            raise SetupError(what, own.hint) from error
+            raise SetupError(what, own.hint) from None  # pydantic's way to it would only hide the line
     raise error
 
 
