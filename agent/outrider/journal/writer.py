@@ -28,7 +28,7 @@ Outcome = tuple[int, int] | JournalError
 """What came of writing a record: its number and the count of rows that were written, or why none were."""
 
 
-SLOW = 2.0
+SLOW = 5.0
 """Seconds from which on it goes on record that a flush took long. One that had to be tried again always does."""
 
 
