@@ -74,6 +74,18 @@ async def test_a_run_tells_how_long_it_could_not_be_written(
     assert (result.output, (await agent.replay(entries)).difference) == ("done", "")
 
 
+async def test_observers_hear_of_a_wait_after_what_waited(
+    journal: SQLiteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outrider.journal.writer.SLOW", 0.0)  # every flush tells of itself
+    told: list[e.Entry] = []
+    async with Agent(ScriptedModel(["done"]), journal=journal, observers=[told.append]).stream("Go.") as run:
+        watched = [event async for event in run if not isinstance(event, e.Delta)]
+    assert [type(entry.event) for entry in told[:2]] == [e.RunStarted, e.JournalWaited]
+    assert told == await journal.read(run.id)
+    assert watched == [entry.event for entry in told]
+
+
 async def test_a_file_that_is_no_database(journal: SQLiteJournal, home: Path) -> None:
     home.mkdir()
     (home / "journal.db").write_bytes(b"these are my memoirs, not a database" * 100)

@@ -205,16 +205,14 @@ class Run(Generic[Out]):
         if isinstance(event, e.RequestSent | e.RequestFailed | e.Replied):
             self._coming.clear()
         self._log.append(entry, body, totals_of(self.state) if isinstance(event, _LISTED) else None)
+        waited = None
         if isinstance(event, e.RunStarted):  # nobody hears of a run that a crash could still undo
-            await self._flush()
+            waited = await self._log.flush()
         self._tell_durable(entry)
         if isinstance(event, e.StopAsked) or (self._resting and not self._amid_something()):
             self.stop()
-        if event.flush:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        waited = await self._log.flush()
+        if event.flush and not waited:
+            waited = await self._log.flush()
         if waited and not self.state.over:
             await self.record(waited)
 
