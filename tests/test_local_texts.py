@@ -33,6 +33,7 @@ def test_phrases_are_offered_without_what_surrounds_them(text: str, phrase: str)
         ("1,250.00 EUR by 30 June (51)", [1250, 51]),
         ("23*19+7", [23, 19, 7]),
         ("-3.5", [-3.5]),
+        ("14 lamps, 8 April 2024", [14]),
         ("1.126,75 EUR and 238,40", [1126.75, 238.4]),
         ("none", []),
     ],
@@ -67,6 +68,7 @@ def test_sums_are_read_out_of_plain_words(text: str, expected: list[str]) -> Non
         ("€ 238,40", [238.4], ["EUR"]),
         ("A$20 for 3", [20], ["AUD"]),
         ("6 780 NOK", [6780], ["NOK"]),
+        ("R4,200 for room A 5, with 60 kr back", [4200, 60], []),
         ("20 lamps", [], []),
         ("75 quid off Al's", [75], ["GBP"]),
         ("3,080 euro", [3080], ["EUR"]),
@@ -91,6 +93,7 @@ def test_amounts_stand_beside_their_currency(text: str, amounts: list[float], cu
         ("2024-02-29 | A19-0042 | 3,475.00 CZK", ["2024-02-29"], ["2024-02-29"]),
         ("October 9th, 2023. Due in two weeks", ["October 9th, 2023"], ["October 9th, 2023"]),
         ("inv 562   8/7/24, 2 @ 65 = 130", ["8/7/24"], ["8/7/24"]),
+        ("Issue date: 2024-09-12 Sale date: 2024-09-10", ["2024-09-12"], ["2024-09-10"]),
         ("dated 19-Aug-2022", ["19-Aug-2022"], ["19-Aug-2022"]),
         ("due on 4 May, Rita", ["4 May"], ["4 May"]),
         ("1,250.00 EUR, 12.50 each, 24-0615-3, ring 555-10-20", [], []),
@@ -115,6 +118,8 @@ def test_dates_are_copied_as_they_are_written_and_told_apart(text: str, issued: 
         ("bill from bright spark, 3 EUR", ["bright", "bright spark"]),
         ("Bill to: Elm School\nFrom: Crayon Supplies LLC\nPaint 7.00", ["Crayon Supplies LLC"]),
         ("Sakura Office Co., Ltd.\nInvoice 7\nTax 4.80", ["Sakura Office Co., Ltd."]),
+        ("Ann Weber\nInvoice 4\nTo: Brightside Media GmbH\n3.00", ["Ann Weber"]),
+        ("Statement from Dr. Helen Marsh, invoice 5, 3.00", ["Dr. Helen Marsh"]),
         ("North Energy plc | Statement\nUsage 312 kWh", ["North Energy plc"]),
     ],
 )
@@ -122,6 +127,21 @@ def test_a_vendor_is_a_name_where_a_seller_is_named(text: str, vendors: list[str
     form = {"type": "object", "properties": {"vendor": TEXT, "total": NUMBER}}
     found = constrain.narrow(form, constrain.source(Asked(text, (), 0, (), None)))["properties"]
     assert found["vendor"] == {"enum": vendors}
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "total"),
+    [
+        ("Invoice # : S-1029\nPO Number : 77810\nTotal 3.00 EUR", ["S-1029"], [3]),
+        ("Repair order 22981\nInvoice 22981-A\n$682.72", ["22981-A"], [682.72]),
+        ("receipt 901: 2 wreaths, 92.50", ["901"], [2, 92.5]),
+        ("pay al 275, his invoice is 3391 of 6/1/2024", ["3391"], [275]),
+    ],
+)
+def test_numbers_of_invoices_and_totals_are_told_apart(text: str, number: list[str], total: list[float]) -> None:
+    form = {"type": "object", "properties": {"number": TEXT, "total": NUMBER}}
+    found = constrain.narrow(form, constrain.source(Asked(text, (), 0, (), None)))["properties"]
+    assert found == {"number": {"enum": number}, "total": {"enum": total}}
 
 
 def test_phrases_are_clean_and_bounded() -> None:

@@ -127,8 +127,8 @@ def _field(name: str, field: Schema, given: Source) -> Schema:
         if isinstance(said, str):
             return {"enum": [said]}
         given = replace(given, phrases=_fitting(kind, given))
-    elif kind == "total" and given.amounts:
-        given = replace(given, numbers=given.amounts)
+    elif kind == "total":
+        given = replace(given, numbers=given.amounts or _unnumbered(given))
     return narrow(field, given)
 
 
@@ -165,7 +165,13 @@ def _fitting(kind: str, given: Source) -> tuple[str, ...]:
 def _follows(cue: str, phrase: str, given: Source) -> bool:
     """Whether the phrase stands behind one of these words somewhere."""
     follows = rf"\b(?:{cue})\b[\s.:#(\"\u201c]*(?:(?:is|of|with the)\s)?"
-    return re.search(follows + re.escape(phrase), given.text, re.IGNORECASE) is not None
+    return re.search(rf"{follows}{re.escape(phrase)}(?![/-]?\w)", given.text, re.IGNORECASE) is not None
+
+
+def _unnumbered(given: Source) -> tuple[int | float, ...]:
+    """The numbers that are no invoice's, where there are others."""
+    cue = cue_of("number")
+    return tuple(number for number in given.numbers if not _follows(cue, str(number), given)) or given.numbers
 
 
 def _written(form: re.Pattern[str], given: Source) -> list[str]:
@@ -174,7 +180,7 @@ def _written(form: re.Pattern[str], given: Source) -> list[str]:
 
 def _unlabelled(found: list[str], given: Source) -> list[str]:
     """Without words that announce what follows, as in "Subject: ...", where there are others."""
-    return [phrase for phrase in found if " " in phrase or f"{phrase}: " not in given.text] or found
+    return [phrase for phrase in found if not phrase.isalpha() or f"{phrase}: " not in given.text] or found
 
 
 def _longest(found: list[str]) -> list[str]:

@@ -37,7 +37,8 @@ _SIGN = "|".join(
     (r"(?<![^\W\d_])" if sign[0].isalpha() else "") + re.escape(sign) + (r"(?![^\W\d_])" if sign[-1].isalpha() else "")
     for sign in sorted(WORDS.signs, key=len, reverse=True)
 )
-_MONEY = rf"(?:{_CODE}|{_SIGN})"
+_LETTERS = r"(?-i:(?<![^\W_])[A-Z][A-Za-z]?(?=\d{1,3}[.,]\d))|\bkr\b\.?"  # as in R4,200 and 340 kr
+_MONEY = rf"(?:{_CODE}|{_SIGN}|{_LETTERS})"
 _ALONE = re.compile(
     rf"""(?<![^\s(\u20ac$\u00a3\u00a5\#:])         # after a space, a bracket or a sign of money
          [-+]?(?:{_NUMBER.replace(" ", "")})
@@ -65,7 +66,8 @@ _ISSUED = re.compile(
     r"(?i)(?:\bdated?|\bissued|\bwritten|\bbilled|\bof|\btax point)\b(?:\s(?:of issue|on|the))?[\s:|]*$"
 )
 _DUE = re.compile(
-    r"(?i)\b(?:due|pay|payable|paid|payment|until|by|before|deadline|expires|deliver\w*|period|to|ordered|shipped)\b"
+    r"(?i)\b(?:due|pay|payable|paid|payment|until|by|before|deadline|expires|deliver\w*|period|to|"
+    r"order\w*|shipped|sales?|suppl\w+|visit|travel|event|stay)\b"
     r"[^\n.;|]{0,15}$"
 )
 
@@ -108,7 +110,11 @@ def _whole(words: list[str]) -> bool:
 
 
 def numbers(text: str) -> list[int | float]:
-    """The numbers in a text, ``1,240`` being 1240; those inside other words only when no number stands alone."""
+    """The numbers in a text, ``1,240`` being 1240; those inside other words only when no number stands alone.
+
+    Dates that have their year hold none.
+    """
+    text = _DATE.sub(lambda date: " " if any(date.groupdict().values()) else date[0], text)
     return list(unique(_value(found) for found in _ALONE.findall(text) or _ANYWHERE.findall(text)))
 
 
