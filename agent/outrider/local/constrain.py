@@ -20,6 +20,9 @@ OPEN_TEXT = 200
 """Characters of a text that cannot be copied; unbounded ones run on until the token limit."""
 MOST_ITEMS = 8
 
+SIGNED = r"(?i:regards|wishes|sincerely|faithfully|cheers|thanks|thank you|greetings|best)[\s,.!-]+"
+"""What ends a letter, before the name of who wrote it."""
+
 _AMOUNT = re.compile(r"(?<!\S)(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+)(?!\S)")
 
 
@@ -40,7 +43,7 @@ def source(asked: Asked) -> Source:
     """What task and results offer for copying. Numbers are those of the results, when these hold any."""
     results = [done.result for done in asked.done]
     texts = [*results, asked.lines or asked.task]
-    numbered = results if any(map(numbers, results)) else [asked.task]
+    numbered = results if any(map(numbers, results)) else [asked.lines or asked.task]
     return Source(
         tuple(unique(phrase for text in texts for phrase in phrases(text))),
         tuple(unique(number for text in numbered for number in numbers(text))),
@@ -155,6 +158,8 @@ def _fitting(kind: str, given: Source) -> tuple[str, ...]:
     found = _longest(_unlabelled(sure, given)) or next(filter(None, others), list[str]())
     if others := others_cue_of(kind):
         found = [phrase for phrase in found if not _follows(others, phrase, given)] or found
+    if kind == "vendor":
+        found = _sellers(found, given)
     if cue := cue_of(kind):
         found = [phrase for phrase in found if _follows(cue, phrase, given)] or found
     if end := ending_of(kind):
@@ -162,9 +167,21 @@ def _fitting(kind: str, given: Source) -> tuple[str, ...]:
     return tuple(found) or given.phrases
 
 
+def _sellers(found: list[str], given: Source) -> list[str]:
+    """Without people: those who own a mailbox, and those who sign a letter above the name of their firm."""
+    text = given.text
+    people = [
+        phrase
+        for phrase in found
+        if re.search(re.escape(phrase) + r'"?\s*<\S+@', text)
+        or any(re.search(rf"{SIGNED}{re.escape(phrase)}\s*\n\s*{re.escape(firm)}", text) for firm in found)
+    ]
+    return [phrase for phrase in found if phrase not in people] or found
+
+
 def _follows(cue: str, phrase: str, given: Source) -> bool:
     """Whether the phrase stands behind one of these words somewhere."""
-    follows = rf"\b(?:{cue})\b[\s.:#(\"\u201c]*(?:(?:is|of|with the)\s)?"
+    follows = rf"\b(?:{cue})\b[\s.:#\u00b0(\"\u201c]*(?:(?:is|of|with the|name|number|num|no|nr|id)\b[\s.:#]+)?"
     return re.search(rf"{follows}{re.escape(phrase)}(?![/-]?\w)", given.text, re.IGNORECASE) is not None
 
 

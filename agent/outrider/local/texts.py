@@ -37,7 +37,7 @@ _SIGN = "|".join(
     (r"(?<![^\W\d_])" if sign[0].isalpha() else "") + re.escape(sign) + (r"(?![^\W\d_])" if sign[-1].isalpha() else "")
     for sign in sorted(WORDS.signs, key=len, reverse=True)
 )
-_LETTERS = r"(?-i:(?<![^\W_])[A-Z][A-Za-z]?(?=\d{1,3}[.,]\d))|\bkr\b\.?"  # as in R4,200 and 340 kr
+_LETTERS = r"(?-i:(?<![^\W_])[A-Z][A-Za-z]?(?=\d{1,3}[.,]\d|\s\d{1,3}\s\d{3}))|\bkr\b\.?"  # as in R4,200 and 340 kr
 _MONEY = rf"(?:{_CODE}|{_SIGN}|{_LETTERS})"
 _ALONE = re.compile(
     rf"""(?<![^\s(\u20ac$\u00a3\u00a5\#:])         # after a space, a bracket or a sign of money
@@ -47,7 +47,7 @@ _ALONE = re.compile(
     re.VERBOSE,
 )
 _ANYWHERE = re.compile(_NUMBER.replace(" ", ""))
-_AMOUNT = re.compile(rf"(?i){_MONEY}\s?({_NUMBER})|(?<![\w.,-])({_NUMBER})\s?{_MONEY}")
+_AMOUNT = re.compile(rf"(?i){_MONEY}\.?[^\S\n]?({_NUMBER})|(?<![\w.,-])({_NUMBER})[^\S\n]?{_MONEY}")
 
 _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|"
@@ -72,8 +72,9 @@ _DUE = re.compile(
 )
 
 _TOTAL = rf"(?<![\w-])(?:{'|'.join(sorted(WORDS.total, key=len, reverse=True))})\b"
-_TOTAL_BEFORE = re.compile(rf"(?i){_TOTAL}[^\d.,;|]{{0,20}}$")
-_TOTAL_AFTER = re.compile(rf"(?i)\s?(?:in\s)?{_TOTAL}")
+_TAXED = r"(?:\s\(?inc(?:l|luding)?\b\.?(?:\s?\d+\s?%)?)?"
+_TOTAL_BEFORE = re.compile(rf"(?i){_TOTAL}{_TAXED}[^\d.,;|]{{0,20}}$")
+_TOTAL_AFTER = re.compile(rf"(?i)[^\S\n]?(?:in\s)?{_TOTAL}")
 
 
 def phrases(text: str) -> list[str]:
@@ -91,12 +92,12 @@ def phrases(text: str) -> list[str]:
 
 
 def _marked(text: str) -> str:
-    """The text with a break where a sentence or a line ends, and words without what surrounds them."""
-    words = text.strip().replace("\n", " | ").split()
+    """The text with a break where a sentence, a line or a column ends, and words without what surrounds them."""
+    words = re.sub(r"\n|[^\S\n]{2,}", " | ", text.strip()).split()
     marked: list[str] = []
     for word, after in zip(words, [*words[1:], ""], strict=True):
         bare = word.strip("'`\u2018\u2019*_#")
-        dotted = _DOTTED.fullmatch(bare) or (after == "|" and _FIRM.fullmatch(bare))
+        dotted = _DOTTED.fullmatch(bare.lstrip('"\u201c(')) or (after == "|" and _FIRM.fullmatch(bare))
         ends = bare.endswith(".") and not dotted and not after[:1].islower()
         marked.append(f"{bare.rstrip('.')} |" if ends else bare)
     return " ".join(marked)
