@@ -24,7 +24,7 @@ def ready(missing: Callable[[str], NoReturn]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-@pytest.mark.parametrize("kind", ["arithmetic", "invoice", "sentiment", "two_tools"])
+@pytest.mark.parametrize("kind", ["arithmetic", "invoice", "invoice_dated", "sentiment", "two_tools"])
 async def test_a_request_of_each_kind_is_answered_rightly(kind: str, number: int) -> None:
     case = cases(kind, "dev")[number - 1]
     got = await evaluate(kinds()[kind], case)
