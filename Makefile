@@ -23,7 +23,7 @@ run: .venv/run  ## do the first example (on OpenRouter with OPENROUTER_API_KEY, 
 	@$(BIN)/python examples/01_hello.py $(if $(OPENROUTER_API_KEY),,local)
 	@echo; $(BIN)/outrider show last
 
-weights: .venv/run  ## fetch the local model (about 100 MB, once)
+weights: .venv/run  ## fetch the local model (93 MB, once)
 	@$(BIN)/outrider local pull
 
 test: .venv/dev  ## run the tests on all cores; ARGS="tests/test_x.py -k word" runs some

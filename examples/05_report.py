@@ -3,6 +3,7 @@
 
 import os
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,7 @@ MODEL = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("OUTRIDER_MODEL", "
 
 reading = [tool for tool in file_tools(NOTES) if tool.name == "read_file"]  # nothing outside that folder
 print(f"{'file':<14}{'city':<10}{'date':<14}mood")
-cost = missing = 0
+cost, missing = Decimal(0), 0
 try:
     agent = Agent(MODEL, tools=reading, output=Entry, instructions="Read the file, then fill in the fields from it.")
     for path in sorted(NOTES.glob("*.txt")):

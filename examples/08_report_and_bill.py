@@ -1,6 +1,7 @@
 # python examples/08_report_and_bill.py   (a server on this machine plays the model and its bills; nothing leaves it)
 """A nested report that has to add up, a purse that two runs share, and what the receipt says of it."""
 
+import os
 from typing import Literal
 
 from pydantic import BaseModel
@@ -31,8 +32,7 @@ def count(place: Literal["north", "south"]) -> int:
 
 def adds_up(report: Report) -> None:
     """A check: what it objects to is said to the model, which tries again."""
-    found = sum(section.lamps for section in report.sections)
-    if report.total != found:
+    if report.total != (found := sum(section.lamps for section in report.sections)):
         raise ValueError(f"the sections come to {found} lamps, and the total is {report.total}")
 
 
@@ -50,8 +50,8 @@ def answer(total: int) -> FakeReply:
 
 with FakeOpenRouter() as server:
     server.pages["/endpoints"] = FakeReply(body=CENT)  # a cent a request, whatever is in it
-    limits = Limits(purse=Purse("inventory", "0.06"))
-    agent = Agent(tools=[count], output=Report, settings=server.settings(), limits=limits).checked(adds_up)
+    purse = Purse(f"lamps {os.getpid()}", "0.06")  # a new one each time this is tried
+    agent = Agent(tools=[count], output=Report, settings=server.settings(), limits=Limits(purse=purse)).checked(adds_up)
     both = FakeReply(calls=[("count", {"place": place}) for place in LAMPS], cost=0.01)
     server.add(both, FakeReply(text="I have both.", cost=0.01), answer(41), answer(42))
     tell(agent.run_sync("Report on the lamps."))

@@ -12,7 +12,8 @@ from outrider.journal.sqlite import SQLiteJournal, default_home
 from outrider.testing import Calls, ScriptedModel
 
 LETTERS = ("Ada", "Ben", "Cleo", "Dora")
-SENT = default_home() / "sent.txt"
+RUN = os.environ.setdefault("RUN", f"letters-{os.getpid()}")  # the processes to come inherit it
+SENT = default_home() / f"{RUN}.txt"
 
 
 @tool(effect="read")
@@ -39,7 +40,7 @@ def work() -> None:
     """Begin the task, or go on with it: whoever begins a run by its name does either."""
     steps = [step for name in LETTERS for step in (Calls(("address", {"name": name})), Calls(("post", {"name": name})))]
     agent = Agent(ScriptedModel([*steps, "All four letters are out."]), tools=[address, post])
-    result = agent.run_sync("Write to all four.", id="letters")
+    result = agent.run_sync("Write to all four.", id=RUN)
     print(f"    {result.output} It took {result.turns} replies of the model, for ${result.cost}.", flush=True)
 
 
@@ -49,5 +50,5 @@ else:
     for life, dies in enumerate(("Ben", "Dora", ""), 1):
         print(f"life {life}", flush=True)
         subprocess.run([sys.executable, __file__, "--work"], env={**os.environ, "DIE_AFTER": dies}, check=not dies)
-    print(f"letters at the post office: {len(SENT.read_text().splitlines())}, runs on record: ", end="")
-    print(len(asyncio.run(SQLiteJournal().runs())))
+    names = [run.run for run in asyncio.run(SQLiteJournal().runs())]
+    print(f"letters at the post office: {len(SENT.read_text().splitlines())}, runs on record: {names.count(RUN)}")

@@ -2,6 +2,7 @@
 """A call waits for consent while no process is there; another one gives it, changed, and a third goes on."""
 
 import asyncio
+import os
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from outrider import Agent, tool
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.testing import Calls, ScriptedModel
 
-RUN = "order-lamps"
+RUN = os.environ.setdefault("RUN", f"lamps-{os.getpid()}")  # the processes to come inherit it
 
 
 @tool(effect="read")
@@ -39,7 +40,7 @@ def begin() -> None:
 
 def approve() -> None:
     """A person, at any later time: less than was asked for."""
-    call = f"{RUN}:2:0"  # the first call of the second reply, as the first process has said
+    call = "2:0"  # the first call of the second reply, as the first process has said
     asyncio.run(agent().approve(RUN, call, arguments={"item": "lamps", "pieces": 50}, by="Ada"))
     print("    Ada allows 50", flush=True)
 

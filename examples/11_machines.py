@@ -31,7 +31,7 @@ script = [Calls(("order", {"item": "lamps"})), *[Calls(("pack", {"box": n})) for
 agent = Agent(ScriptedModel(script), tools=[order, pack], name="stores")
 
 
-def start(command: str) -> "subprocess.Popen[bytes]":  # here; it could be on any machine that shares the journal
+def start(command: str) -> "subprocess.Popen[bytes]":  # here; it could be any machine that shares the journal
     return subprocess.Popen(command.split(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -40,7 +40,7 @@ async def main(working: "subprocess.Popen[bytes]", results: int = 0) -> None:
     async for entry in submitted.events():
         if isinstance(entry.event, events.RunPaused):
             print("it waits for consent, which comes from here", flush=True)
-            await agent.approve(submitted.run, f"{submitted.run}:1:0", by="Ada")
+            await agent.approve(submitted.run, "1:0", by="Ada")
             await submitted.wake()
         elif isinstance(entry.event, ToolFinished) and (results := results + 1) == 3:
             print("two boxes are packed; the worker is killed, and another one begins", flush=True)

@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw
 from pydantic import SecretStr
 
 from agent_kit import Forecast, look, pay
-from outrider import Agent, Limits, NoOutput, Settings, SetupError, ask_before, tool
+from outrider import Agent, Context, Limits, NoOutput, Settings, SetupError, ask_before, tool
 from outrider import commands as c
 from outrider import events as e
 from outrider.asking import MOST_REJECTIONS
@@ -22,6 +22,7 @@ from outrider.journal.sqlite import SQLiteJournal
 from outrider.masking import MASK
 from outrider.messages import AssistantMessage, SystemMessage, UserMessage, from_wire, to_wire
 from outrider.model import ModelEvent, Request
+from outrider.observe.logs import log_events
 from outrider.openrouter import OpenRouter
 from outrider.testing.scripted import Calls, ScriptedModel
 
@@ -270,3 +271,67 @@ async def test_of_an_answer_nested_too_deeply_there_is_only_its_text() -> None:
     deep = "[" * 100_000
     result = await Agent(ScriptedModel([deep] * MOST_REJECTIONS), output=list[int], journal=None).run("go")
     assert (result.outcome, result.partial, result.text) == ("rejected", None, deep)
+
+
+async def test_what_waits_for_a_person_is_listed_and_answered_by_result_and_short_name(journal: SQLiteJournal) -> None:
+    script = [Calls(("look", {"city": "Rome"}), ("pay", {"amount": 3})), "done"]
+    agent = Agent(ScriptedModel(script), tools=[look, pay], policy=ask_before("write"), journal=journal)
+    paused = await agent.run("go")
+    (waiting,) = paused.waiting
+    assert (waiting.call, waiting.tool) == (f"{paused.run}:1:1", "pay")
+    assert (waiting.arguments, waiting.in_doubt) == ({"amount": 3}, False)
+    await agent.approve(paused, "1:1", arguments={"amount": 2})
+    done = await agent.resume(paused)
+    assert (done.outcome, done.waiting) == ("finished", ())
+    assert "paid 2" in str(done.messages)
+    with pytest.raises(SetupError, match="rests already"):
+        await agent.cancel(done)
+
+
+@pytest.mark.parametrize("given", [None, Context[dict[str, int]]])
+def test_a_tool_that_wants_dependencies_is_not_called_without_them(given: Any) -> None:
+    hint = given or Context[int]
+
+    def stock(item: str, context: Any) -> str:
+        return f"{item}: {context.deps}"
+
+    stock.__annotations__["context"] = hint
+    agent: Agent[Any] = Agent(ScriptedModel([Calls(("stock", {"item": "lamps"})), "done"]), tools=[stock], journal=None)
+    with pytest.raises(SetupError, match="the tool stock wants"):
+        agent.run_sync("go")
+    assert "lamps: 12" in str(agent.run_sync("go", deps=12).messages)
+
+
+def test_a_tool_that_can_do_without_dependencies_is_called_without_them() -> None:
+    def stock(item: str, context: Context[dict[str, int] | None]) -> str:
+        return f"{item}: {context.deps}"
+
+    script = [Calls(("stock", {"item": "lamps"})), "done"]
+    result = Agent(ScriptedModel(script), tools=[stock], journal=None).run_sync("go")
+    assert "lamps: None" in str(result.messages)
+
+
+def quiet() -> None:
+    """No observer."""
+
+
+def test_an_observer_takes_an_entry_and_one_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(SetupError, match="an observer is the function quiet") as caught:
+        Agent("local", observers=[quiet])  # pyright: ignore[reportArgumentType]
+    assert "quiet()" in caught.value.hint
+    Agent(ScriptedModel(["done"]), observers=[log_events], journal=None).run_sync("go")  # pyright: ignore[reportArgumentType]
+    assert "did you mean log_events()?" in caplog.text
+
+    def bad(entry: e.Entry) -> None:
+        raise ValueError("no")
+
+    Agent(ScriptedModel(["done"]), observers=[bad], journal=None).run_sync("go")
+    assert "bad of run" in caplog.text
+    assert "ValueError: no" in caplog.text
+
+
+def test_messages_say_who_speaks() -> None:
+    result = Agent(ScriptedModel([Calls(("look", {"city": "Rome"})), "done"]), tools=[look], journal=None).run_sync(
+        "go"
+    )
+    assert [message.role for message in result.messages] == ["user", "assistant", "tool", "assistant"]

@@ -148,7 +148,7 @@ def test_by_command(outrider: Shell) -> None:
     began = time.monotonic()
     told = outrider("cancel", "last")
     print(f"outrider cancel, from its start to its end: {time.monotonic() - began:.2f} s")
-    assert (told.code, "rests: paused; to go on: " in told.err) == (0, True)
+    assert (told.code, "rests: paused; to go on, with its flags: " in told.err) == (0, True)
     assert end(process).code == 6
     twice = outrider("cancel", "last")
     assert (twice.code, "rests already: paused" in twice.err) == (2, True)

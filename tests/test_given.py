@@ -1,8 +1,10 @@
 """What a newcomer may get wrong in making an agent or a run: refused before anything is sent, saying what is wanted."""
 
+import asyncio
 import inspect
 import pydoc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +159,9 @@ async def test_only_the_word_default_means_the_default(tmp_path: Path, monkeypat
 @pytest.mark.parametrize("task", ["", " \n", None, 3, [], [3], b"go"])
 async def test_a_task_that_says_nothing_is_refused(task: Any, tmp_path: Path) -> None:
     agent = Agent(ScriptedModel(["done"]), journal=tmp_path)
-    for begin in (agent.run_sync, agent.preview):
+    for begin in (partial(asyncio.to_thread, agent.run_sync), partial(asyncio.to_thread, agent.preview)):
         with pytest.raises(SetupError, match="the task is"):
-            begin(task)
+            await begin(task)
     with pytest.raises(SetupError, match="the task is"):
         await agent.run(task)
     assert await agent.journal.runs() == []
@@ -251,7 +253,7 @@ def test_every_public_name_can_be_looked_up(name: str) -> None:
 def test_help_on_tool_names_every_option() -> None:
     shown = pydoc.render_doc(tool)
     options = outrider.tool.__globals__["Options"].__annotations__
-    assert len(options) == 14
+    assert len(options) == 15
     assert all(f"- ``{option}``: " in shown for option in options)
 
 

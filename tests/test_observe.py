@@ -132,7 +132,7 @@ def test_a_traceback_is_followed_by_one_blank_line() -> None:
     entries = [Entry(1, 0.0, RunStarted("r", "task", "agent", "local", (), Limits())), Entry(2, 0.0, failed)]
     told = [row for line in story(entries) for row in line.text.split("\n")]
     after = told[told.index("      ValueError: no") + 1 :]
-    assert (after[0].strip(), after[1].startswith("to go on: ")) == ("", True)
+    assert (after[0].strip(), after[1].startswith("to go on, with its flags: ")) == ("", True)
 
 
 def test_a_failure_that_is_tried_again_is_one_sentence() -> None:

@@ -121,7 +121,7 @@ async def test_a_name_belongs_to_one_task(journal: SQLiteJournal) -> None:
         await Agent(ScriptedModel(["one"]), journal=None).run("Count.", id="count")
     async with agent.stream("Count.", id="count") as run:
         assert (await run.result()).output == "one"
-    assert agent.run_sync("Count.", id="count").output == "one"
+    assert (await asyncio.to_thread(agent.run_sync, "Count.", id="count")).output == "one"
 
 
 async def test_who_is_cancelled_while_it_waits_leaves_the_run_alone(journal: SQLiteJournal) -> None:

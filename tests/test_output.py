@@ -1,5 +1,6 @@
 """The answer: every declared form, how it is asked for, what is accepted, and what the model is told otherwise."""
 
+import datetime
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -125,7 +126,8 @@ async def test_what_is_no_object_travels_wrapped_and_the_wrapping_is_taken_off(
     if isinstance(written, dict) and "answer" not in schema.get("properties", {}):
         return  # an object needs no wrapping
     assert (list(schema["properties"]), schema["required"]) == (["answer"], ["answer"])
-    result = await Agent(ScriptedModel([{"answer": written}]), output=declared, journal=None).run("go")
+    wrapped: Script = {"answer": written}
+    result = await Agent(ScriptedModel([wrapped]), output=declared, journal=None).run("go")
     assert (result.outcome, result.output) == ("finished", value)
     assert json.loads(json.dumps(result.partial)) == written, "on record it is the plain value"
 
@@ -286,3 +288,44 @@ async def test_a_recorded_answer_that_no_longer_fits_says_so(tmp_path: Path) -> 
     with pytest.raises(SetupError, match="does not fit Forecast"):
         _ = later.output
     assert later.partial == {"n": 1}
+
+
+class Mood(Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "meant"),
+    [
+        (Literal["good", "bad"], "good", "good"),
+        (Literal["good", "bad"], "**Good.**", "good"),
+        (Mood, "bad", Mood.BAD),
+        (datetime.date, "2026-01-02", datetime.date(2026, 1, 2)),
+        (bool, "True", True),
+        (dict[str, int], 'Here it is: {"a": 1}. Hope it helps.', {"a": 1}),
+    ],
+)
+def test_an_answer_without_quotes_is_read_where_only_one_thing_can_be_meant(
+    kind: Any, said: str, meant: object
+) -> None:
+    result = Agent(ScriptedModel([said]), output=kind, journal=None).run_sync("go")
+    assert result.output == meant
+    assert result.receipt.repairs == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Literal["good", "bad"], "good and bad"),
+        (Literal["a", "A"], "'x'"),
+        (int | str, "hello there"),
+        (datetime.date, "tomorrow"),
+        (dict[str, int], 'Either: {"a": 1} or {"a": 2}.'),
+    ],
+)
+def test_an_answer_that_could_mean_more_is_asked_for_again(kind: Any, said: str) -> None:
+    result = Agent(ScriptedModel([said]), output=kind, journal=None).run_sync("go")
+    assert result.outcome == "provider", "it was rejected, and the script is over"
+    assert "and the conversation holds 1 already" in result.detail
+    assert "does not" in result.detail or "JSON" in result.detail, "why it is asked again"

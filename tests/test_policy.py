@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from outrider import Agent, Proposed, Verdict, ask_before, tool
+from outrider import Agent, Proposed, SetupError, Verdict, ask_before, tool
 from outrider import events as e
 from outrider.errors import PausedOutcome
 from outrider.journal.sqlite import SQLiteJournal
@@ -87,3 +87,9 @@ async def test_calls_with_bad_arguments_are_nobodys_question(journal: SQLiteJour
     result = await Agent(model, tools=[pay_carefully], journal=journal).run("go")
     assert result.outcome == "finished"
     assert "$.amount" in str(result.messages)
+
+
+@pytest.mark.parametrize("given", [("writes",), ("order",), (["write"],), ()])
+def test_a_policy_that_would_ask_before_nothing_is_refused(given: tuple[Any, ...]) -> None:
+    with pytest.raises(SetupError, match="effect"):
+        ask_before(*given)

@@ -115,7 +115,7 @@ def dearer(of: str, context: Context[Shop]) -> int:
         ({"instructions": "You sell."}, "request 1 differs at $.messages[0].content: it was 'You buy.' and is"),
         ({"tools": [price, lost]}, "request 1 differs at $.tools, which had 3 items and has 2"),
         ({"policy": ask_before("read", "write")}, "then came tool_started, and now comes approval_asked"),
-        ({"policy": ask_before()}, "then came approval_asked, and now comes tool_started"),
+        ({"policy": ask_before("egress")}, "then came approval_asked, and now comes tool_started"),
     ],
 )
 async def test_what_has_changed_is_named_where_it_first_shows(

@@ -20,6 +20,7 @@ from outrider import events as e
 from outrider.journal.lines import lines
 from outrider.journal.sqlite import SQLiteJournal
 from outrider.observe.logs import log_events
+from outrider.policy import default_policy
 from outrider.testing import Calls, ScriptedModel
 
 pytestmark = pytest.mark.anyio
@@ -92,7 +93,7 @@ async def one_run(number: int, lot: random.Random, journal: SQLiteJournal, seen:
         tools=[leak],
         journal=journal,
         secrets=secrets,
-        policy=ask_before("write") if number % 2 else ask_before(),
+        policy=ask_before("write") if number % 2 else default_policy,
         observers=[observer, log_events()],
         limits=Limits(turns=lot.choice([2, 9])),
         output=dict[str, str] if number % 3 else None,

@@ -147,7 +147,7 @@ def test_labels_need_no_file_and_a_run_that_had_them_asks_for_them_again(outride
     assert limited.resume[-4:-2] == ["--output", "good, very bad"]
     assert "--output LABEL,LABEL" in outrider("resume", "last").err
     done = outrider("resume", "last", "--output", "good, very bad", "--max-turns", "1", "-q")
-    assert (done.code, done.json) == (0, "very bad")
+    assert (done.code, done.out) == (0, "very bad\n")
     schema = outrider.server.requests[-1].json["response_format"]["json_schema"]["schema"]
     assert schema["properties"]["answer"]["enum"] == ["good", "very bad"]
     listed = outrider("run", "x", "--output", "list[a,b]", "--dry-run", "-q").json

@@ -211,7 +211,7 @@ async def test_who_reads_along_waits_for_the_next_worker(fleet: Fleet, outrider:
     shown = await watching
     await submitted.result()
     assert shown.out.count("step(number=5)") == 1
-    assert "finished: finished · 7 requests" in shown.err
+    assert "finished · 7 requests" in shown.err
 
 
 # ------------------------------------------------------------------------------------ workers that are lost

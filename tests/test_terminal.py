@@ -340,3 +340,11 @@ def test_story_and_list_fit_the_terminal(outrider: Shell, terminal: Terminal) ->
     assert "finished  1, 1 failed  $0.00020 + 1 re…  " in failed
     plain = outrider("show", "last").out
     assert "\x1b" not in plain + outrider("runs").out
+
+
+def test_an_answer_cannot_steer_the_terminal(outrider: Shell, terminal: Terminal) -> None:
+    outrider.server.add("so \x1b[31mRED \x1b]0;title\x07 \x9b2J it is")
+    typist = terminal("run", "How?")
+    assert typist.ends() == 0
+    assert "it is" in typist.glass.text
+    assert not any(sign in typist.raw for sign in ("\x1b[31mRED", "\x1b]0", "\x07", "\x9b"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from outrider import Agent, Settings, SetupError, testing, tool
 from outrider.testing import Calls, FakeOpenRouter, NetworkBlocked, ScriptedModel, only_loopback
@@ -90,3 +91,13 @@ def test_the_examples_in_the_docstring_are_tests_that_pass(tmp_path: Path, monke
     assert len(tests) == 3
     for each in tests:
         each()
+
+
+def test_a_script_takes_pydantic_models_and_refuses_what_has_no_json() -> None:
+    class Point(BaseModel):
+        x: int
+
+    assert Agent(ScriptedModel([Point(x=1)]), output=Point, journal=None).run_sync("go").output == Point(x=1)
+    assert Agent(ScriptedModel([[Point(x=1)]]), output=list[Point], journal=None).run_sync("go").output == [Point(x=1)]
+    with pytest.raises(SetupError, match="the script holds <object"):
+        ScriptedModel([object()])

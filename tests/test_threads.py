@@ -125,10 +125,17 @@ def test_one_background_loop_serves_every_thread() -> None:
 
 
 async def test_run_sync_works_where_a_loop_runs_already() -> None:
-    assert greeting().run_sync("go").output == "hello", "as in a notebook"
+    with pytest.warns(RuntimeWarning, match="holds up the event loop") as told:
+        assert greeting().run_sync("go").output == "hello"
+    assert told[0].filename == __file__
 
 
-async def test_run_sync_works_inside_a_sync_tool() -> None:
+async def test_in_a_notebook_it_works_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    assert greeting().run_sync("go").output == "hello"
+
+
+def test_run_sync_works_inside_a_sync_tool() -> None:
     @tool(effect="read")
     def ask_another() -> str:
         """Ask another agent."""
@@ -137,7 +144,7 @@ async def test_run_sync_works_inside_a_sync_tool() -> None:
     script = [Calls(("ask_another", {})), "done"]
     result = Agent(ScriptedModel(script), tools=[ask_another], journal=None).run_sync("go")
     assert "hello" in str(result.messages)
-    result = await Agent(ScriptedModel(script), tools=[ask_another], journal=None).run("go")
+    result = asyncio.run(Agent(ScriptedModel(script), tools=[ask_another], journal=None).run("go"))
     assert "hello" in str(result.messages)
 
 

@@ -615,7 +615,7 @@ def test_a_tool_that_returns_nothing_says_done() -> None:
 
 @pytest.mark.parametrize("value", [Odd(), [Odd()], b"\xff", {"a": lambda: 1}])
 def test_results_without_json_are_an_error_that_names_the_type(value: object) -> None:
-    with pytest.raises(ToolError, match=f"weather ran, but its result, a {type(value).__name__},"):
+    with pytest.raises(ToolError, match=f"weather ran, but its result of type {type(value).__name__} "):
         weather.render(value)
 
 

@@ -7,7 +7,7 @@ A map of the house, low to high:
     calls, fold             a call on its way to its result; what each event changes in the state
     commands, inbox         what others may ask of a run, and how that becomes events
     parts                   what a task may hold: texts, images, files
-    schema, tool, toolbox   functions -> tools -> the results of calls
+    schema, tool, toolbox   functions -> tools -> the results of calls; options: what @tool may be told
     checks                  what an answer must pass besides fitting its type
     output, syntax          the answer's type: whether a reply is one, JSON that is written wrongly
     asking, rungs           how the answer is asked for, and the ways there are

@@ -69,13 +69,13 @@ class Agent(Starting[Deps, Out]):
 
     @overload
     def __init__(
-        self: "Agent[AnyDeps, Any]",
+        self,
         model: str | Model = DEFAULT_MODEL,
         *,
-        output: dict[str, Any],
-        instructions: str | Callable[[AnyDeps], str] = "",
+        output: type[Out] | tuple[type[Out], ...] | None = None,
+        instructions: str | Callable[[Deps], str] = "",
         tools: Sequence[Tool[..., Any] | Callable[..., Any]] = (),
-        deps_type: type[AnyDeps] | None = None,
+        deps_type: type[Deps] | None = None,
         limits: Limits = Limits(),
         policy: Policy = default_policy,
         settings: Settings = Settings(),
@@ -87,13 +87,13 @@ class Agent(Starting[Deps, Out]):
 
     @overload
     def __init__(
-        self,
+        self: "Agent[AnyDeps, Any]",
         model: str | Model = DEFAULT_MODEL,
         *,
-        output: type[Out] | tuple[type[Out], ...] | None = None,
-        instructions: str | Callable[[Deps], str] = "",
+        output: Any,  # what no type checker can say the type of: a JSON Schema, Literal[...], A | B
+        instructions: str | Callable[[AnyDeps], str] = "",
         tools: Sequence[Tool[..., Any] | Callable[..., Any]] = (),
-        deps_type: type[Deps] | None = None,
+        deps_type: type[AnyDeps] | None = None,
         limits: Limits = Limits(),
         policy: Policy = default_policy,
         settings: Settings = Settings(),
@@ -185,7 +185,8 @@ class Agent(Starting[Deps, Out]):
     ) -> Result[Out]:
         """Like ``run``, for scripts and notebooks: the work is done on a background event loop.
 
-        Ctrl-C stops the run cleanly and gives a result with the outcome "interrupted".
+        Ctrl-C stops the run cleanly, so that it can be resumed, and raises KeyboardInterrupt. On a running event loop,
+        where it would hold up everybody else, it warns with RuntimeWarning, except in a notebook.
         """
         return wait_for(lambda: self._begin(task, deps, history, id, live=False))
 

@@ -9,8 +9,8 @@ class Owed(Struct, frozen=True):
     """What may be owed for a request without a bill.
 
     ``amount`` is what was put aside for it, or the estimate of a reply that came without a price; None where no price
-    is known. ``stake`` is half of the dollar limit it was sent under, which stands for the amount while no bill of the
-    run tells more. ``generation`` is the id under which its bill can be asked for. ``replied``: its reply is there.
+    is known. ``stake`` is a tenth of the dollar limit it was sent under, which stands for the amount while no bill of
+    the run tells more. ``generation`` is the id under which its bill can be asked for. ``replied``: its reply is there.
     """
 
     amount: Decimal | None = None

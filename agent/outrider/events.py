@@ -34,8 +34,9 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     """A run began. ``messages`` are the first wire messages; ``tools`` maps names to a digest of each schema.
 
     ``run`` is its name, ``agent`` that of the agent; ``output`` and ``policy`` name the answer's type and the policy.
-    ``checks`` names what an answer must pass. ``version`` is Outrider's, ``schema`` that of the events. ``forked`` is
-    the run that this one goes on from, and the turn, as in 7f3k@2.
+    ``checks`` names what an answer must pass, ``places`` where those tools work that work in some place. ``version`` is
+    Outrider's, ``schema`` that of the events. ``forked`` is the run that this one goes on from, and the turn, as in
+    7f3k@2.
     """
 
     run: str
@@ -51,6 +52,7 @@ class RunStarted(Event, frozen=True, tag="run_started"):
     schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # a plain default would be left out of the JSON
     checks: tuple[str, ...] = ()
     forked: str = ""
+    places: dict[str, str] = {}
 
     flush = True
 

@@ -54,7 +54,7 @@ def _digest(call: Call) -> bytes:
 def _run_started(state: "State", event: e.RunStarted, entry: e.Entry) -> None:
     state.run, state.agent, state.task, state.model = event.run, event.agent, event.task, event.model
     state.limits, state.tools, state.output_type = event.limits, event.tools, event.output
-    state.policy, state.checks = event.policy, event.checks
+    state.policy, state.checks, state.places = event.policy, event.checks, event.places
     state.messages, state.schema = list(event.messages), event.schema
     state.started_at = entry.at
 
@@ -135,7 +135,7 @@ def _request_sent(state: "State", event: e.RequestSent, entry: e.Entry) -> None:
     if state.open_request:
         _doubt_request(state)
     state.open_request = event.number
-    stake = Decimal(0) if state.free else (state.limits.dollars or Decimal(0)) / 2
+    stake = Decimal(0) if state.free else (state.limits.dollars or Decimal(0)) / 10
     state.open = Owed(event.reserved, stake)
     state.sent = event.messages
     state.requests = max(state.requests, event.number)

@@ -164,6 +164,9 @@ def check_rest(
     for observer in _check_list("observers", observers):
         if not callable(observer) or _waits(observer):
             _refuse("an observer", observer, "a plain function of an entry: it is called, never awaited")
+        if not _takes_one(observer):
+            made = f"; if it makes one, call it: observers=[{getattr(observer, '__name__', 'it')}()]"
+            _refuse("an observer", observer, f"a function that takes the entry{made}")
     if any(
         not isinstance(secret, str) and not hasattr(secret, "get_secret_value")
         for secret in _check_list("secrets", secrets)
@@ -194,6 +197,17 @@ def _check_list(name: str, given: object) -> Sequence[object]:
         return cast(Sequence[object], given)
     one = callable(given) or isinstance(given, str | bytes)
     raise SetupError(f"{name} is {_shown(given)}", f"Put it in a list: {name}=[...]." if one else "Give a list.")
+
+
+def _takes_one(function: Callable[..., object]) -> bool:
+    """Whether it can be called with one thing; taken for granted where nobody can tell."""
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # a function of C without a signature
+        return True
+    return True
 
 
 def _waits(function: object) -> bool:

@@ -54,12 +54,13 @@ def answer_to(
     call = _that_waits(state, call_id, "asked", "Waiting", "waits for an approval")
     arguments = call.arguments or e.NOTHING
     new = Raw(msgspec.json.encode(edited)) if edited is not None else e.NOTHING
-    return c.Answer(by, call_id, call.call.name, arguments, call.question, allowed, new, reason)
+    return c.Answer(by, call.call.id, call.call.name, arguments, call.question, allowed, new, reason)
 
 
-def doubt_about(state: State, call_id: str) -> int:
-    """The number of the doubt about this call. Raises SetupError when it is not in doubt."""
-    return _that_waits(state, call_id, "doubt", "In doubt", "is in doubt").question
+def word_on(state: State, call_id: str, result: str | None, by: str) -> c.Settle:
+    """The word on what became of a call of this run. Raises SetupError when it is not in doubt."""
+    call = _that_waits(state, call_id, "doubt", "In doubt", "is in doubt")
+    return c.Settle(by, call.call.id, call.question, result)
 
 
 async def leave(journal: "Journal", state: State, word: Word) -> Word | None:
@@ -109,12 +110,12 @@ def _before(state: State, word: Word, pending: Iterable[c.AnyCommand], now: floa
 
 def _repeats(word: Word, before: Word) -> bool:
     if isinstance(word, c.Answer) and isinstance(before, c.Answer) and not word.allowed:
-        return not before.allowed  # a refusal is one, whatever its reason
+        return not before.allowed and word.reason in ("", before.reason)  # the reason that counts is the first one's
     return replace(word, by=before.by, at=before.at) == before
 
 
 def _that_waits(state: State, call_id: str, status: CallStatus, heading: str, how: str) -> Call:
-    call = state.calls.get(call_id)
+    call = state.calls.get(call_id) or state.calls.get(f"{state.run}:{call_id}")
     if call is None or call.status != status:
         such = [each.call.id for each in state.calls.values() if each.status == status]
         hint = did_you_mean(call_id, such) or f"{heading}: {', '.join(such) or 'none'}."

@@ -9,9 +9,9 @@ from outrider.messages import AssistantMessage, Limits, UserMessage, from_wire, 
 from outrider.state import State
 from outrider_prompts import say
 
-__all__ = ["Limits", "charged", "may_land", "reached", "steered", "why"]
+__all__ = ["LANDS", "Limits", "charged", "may_land", "reached", "steered", "why"]
 
-_LANDS = {
+LANDS = {
     "turns": "of turns for this task is reached",
     "tool_calls": "of tool calls for this task is reached",
     "repeats": "of rounds without anything new is reached",
@@ -24,8 +24,8 @@ def charged(state: State) -> Decimal:
     """Dollars that count against the limit: the bills so far, and what may be owed beside them.
 
     A request that was sent and never answered may have been billed: it counts with what was put aside for it. Where its
-    price was not known it is charged like the dearest request of the run; while there is none to compare with, half of
-    the dollar limit it was sent under, so that a run that is killed over and over between sending and hearing still
+    price was not known it is charged like the dearest request of the run; while there is none to compare with, a tenth
+    of the dollar limit it was sent under, so that a run that is killed over and over between sending and hearing still
     stops, and goes on under a higher limit. A reply without a bill counts with its estimate, where there is one.
     """
     owed = [*state.owed.values(), *([state.open] if state.open_request else [])]
@@ -80,4 +80,4 @@ def may_land(state: State, limit: LimitReached, tools: Raw | None) -> bool:
 
 def why(limit: LimitReached) -> str:
     """The words for the model on such a limit; "" where it is not asked once more."""
-    return _LANDS.get("dollars" if limit.limit.startswith("purse ") else limit.limit, "")
+    return LANDS.get("dollars" if limit.limit.startswith("purse ") else limit.limit, "")

@@ -51,11 +51,21 @@ class SystemMessage(Struct, frozen=True, tag_field="role", tag="system"):
 
     content: str
 
+    @property
+    def role(self) -> Literal["system"]:
+        """Who speaks."""
+        return "system"
+
 
 class UserMessage(Struct, frozen=True, tag_field="role", tag="user"):
     """What the user, or the framework on the user's behalf, says. Content is text or a list of wire parts."""
 
     content: str | list[Any]
+
+    @property
+    def role(self) -> Literal["user"]:
+        """Who speaks."""
+        return "user"
 
 
 class AssistantMessage(Struct, frozen=True, tag_field="role", tag="assistant"):
@@ -66,12 +76,22 @@ class AssistantMessage(Struct, frozen=True, tag_field="role", tag="assistant"):
     reasoning: str | UnsetType = UNSET
     reasoning_details: Raw | UnsetType = UNSET
 
+    @property
+    def role(self) -> Literal["assistant"]:
+        """Who speaks."""
+        return "assistant"
+
 
 class ToolMessage(Struct, frozen=True, tag_field="role", tag="tool"):
     """The result of one call. ``tool_call_id`` is the provider's id of the call."""
 
     tool_call_id: str
     content: str
+
+    @property
+    def role(self) -> Literal["tool"]:
+        """Who speaks."""
+        return "tool"
 
 
 Message = SystemMessage | UserMessage | AssistantMessage | ToolMessage

@@ -1,7 +1,7 @@
 """How a run opens: its name, its first messages and, when it is resumed, what is no longer as it was."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -10,10 +10,20 @@ from msgspec import Raw
 
 from outrider import events as e
 from outrider.errors import SetupError
-from outrider.messages import Limits, SystemMessage, UserMessage, from_wire, printable, to_wire, without_reasoning
+from outrider.messages import (
+    AssistantMessage,
+    Limits,
+    SystemMessage,
+    UserMessage,
+    from_wire,
+    printable,
+    to_wire,
+    without_reasoning,
+)
 from outrider.parts import Content, inputs
 from outrider.result import Result
 from outrider.state import State
+from outrider.tool import Tool
 from outrider_prompts import say
 
 
@@ -45,6 +55,14 @@ def check_deps(deps: object, wanted: Any) -> None:
     if deps is None and wanted not in (None, type(None)):
         name = getattr(wanted, "__name__", str(wanted))
         raise SetupError(f"no deps were given, and deps_type is {name}", f"Give them to the run: deps={name}(...).")
+
+
+def check_wanted(deps: object, tools: Sequence[Tool[..., Any]]) -> None:
+    """Raises SetupError where a tool is to be called that cannot do without dependencies, and none are given."""
+    for tool in tools:
+        if deps is None and tool.wants:
+            hint = "Give them to the run: agent.run(task, deps=...). The command line has none to give."
+            raise SetupError(f"no deps were given, and the tool {tool.name} wants {tool.wants}", hint)
 
 
 def check_history(history: object) -> None:
@@ -110,13 +128,28 @@ def forked_messages(system: str, state: State, more: str) -> tuple[Raw, ...]:
     return tuple(messages)
 
 
-def told(state: State, more: str) -> tuple[e.MessageAdded, ...]:
-    """What the model is told when a run goes on: what the user says ``more``, or that it may work on after a limit."""
+def told(state: State, more: str, limits: Limits) -> tuple[e.MessageAdded, ...]:
+    """What the model is told when a run goes on: what the user says ``more``, or that it may work on after a limit.
+
+    Nothing of that where these ``limits`` leave it no room either: the run then ends where it did.
+    """
     if more:
         return (e.MessageAdded(to_wire(UserMessage(printable(more))), "user"),)
-    if state.outcome == "limit" and state.landing:  # its last word was not meant to be one
+    if (
+        state.outcome == "limit" and _landed(state) and _has_room(state, limits)
+    ):  # its last word was not meant to be one
         return (e.MessageAdded(to_wire(UserMessage(say("go_on"))), "outrider"),)
     return ()
+
+
+def _landed(state: State) -> bool:
+    """Whether the run was asked for its answer as it stood."""
+    return bool(state.landing or (state.messages and isinstance(from_wire(state.messages[-1]), AssistantMessage)))
+
+
+def _has_room(state: State, limits: Limits) -> bool:
+    used = ((state.turns, limits.turns), (state.tool_calls, limits.tool_calls), (state.usage.tokens, limits.tokens))
+    return all(limit is None or had < limit for had, limit in used)
 
 
 def limits_of(state: State, events: Sequence[e.Durable]) -> tuple[Limits, bool]:
@@ -154,6 +187,7 @@ def changed(state: State, now: e.RunStarted, limits: Limits) -> tuple[str, ...]:
     words = [f"tool {name} is missing" for name in state.tools if name not in now.tools]
     words += [f"tool {name} is new" for name in now.tools if name not in state.tools]
     words += [f"tool {n} has changed" for n, digest in now.tools.items() if state.tools.get(n, digest) != digest]
+    words += [f"tool {name} worked in {at} and works in {place}" for name, at, place in moved(state, now.places)]
     words += [f"check {name} is missing" for name in state.checks if name not in now.checks]
     words += [f"check {name} is new" for name in now.checks if name not in state.checks]
     for what, was, is_now in (
@@ -169,6 +203,11 @@ def changed(state: State, now: e.RunStarted, limits: Limits) -> tuple[str, ...]:
     if _instructions(state.messages) != _instructions(now.messages):
         words.append("the instructions have changed; the run keeps its own")
     return tuple(words)
+
+
+def moved(state: State, places: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """The tools that worked elsewhere when the run began: their names, where that was, and where they work now."""
+    return [(name, at, places[name]) for name, at in state.places.items() if name in places and places[name] != at]
 
 
 def _limit(value: object) -> str:

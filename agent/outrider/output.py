@@ -14,7 +14,7 @@ from outrider.errors import SetupError
 from outrider.messages import UserMessage, to_wire
 from outrider.model import Ask, Model
 from outrider.rungs import STRICT, Ladder
-from outrider.schema import WRAP, Answer, Checked, Checker, Mismatch, Nulls, answer_of
+from outrider.schema import WRAP, Answer, Checked, Checker, Mismatch, Nulls, Schema, answer_of
 from outrider.state import State
 from outrider_prompts import say
 
@@ -47,6 +47,7 @@ class OutputType(Generic[Out]):
         answer: Answer[Out] = answer_of(declared)
         self.name, self._checker = answer.name, answer.checker
         self._schema, self._wrapped, self._nulls = answer.schema, answer.wrapped, Nulls(answer.schema)
+        self._inner = _inside(self._schema) if self._wrapped else self._schema
         self.ladder = Ladder(self.name, self._schema)
         self.asking = Asking(self.ladder, self._schema, model)
 
@@ -96,7 +97,7 @@ class OutputType(Generic[Out]):
                 return _reject(("cut off at the length limit",), say("answer_truncated"), "truncated")
             return e.OutputAccepted(Raw(msgspec.json.encode(text)))
         checked, repairs = self._check(self._checker, text, state), ()
-        if isinstance(checked, Mismatch) and not cut_off and (plain := _plainly(text)):
+        if isinstance(checked, Mismatch) and not cut_off and (plain := _plainly(text, self._inner)):
             checked, repairs = self._check(self._checker, plain.text, state), plain.repairs
         if isinstance(checked, Checked):
             return e.OutputAccepted(checked.canonical, repairs)
@@ -152,6 +153,13 @@ class OutputType(Generic[Out]):
         return checked.value
 
 
+def _inside(schema: Schema) -> Schema:
+    """The schema of what stands in the object around an answer, by itself."""
+    inner: Schema = schema["properties"][WRAP]
+    name = str(inner.get("$ref", "")).removeprefix("#/$defs/")
+    return schema.get("$defs", {}).get(name, inner)
+
+
 def _unwrapped(text: str) -> Raw | None:
     try:
         inner = msgspec.json.decode(text, type=dict[str, Raw])
@@ -164,12 +172,12 @@ def _reject(problems: tuple[str, ...], told: str, outcome: e.Outcome | None = No
     return e.OutputRejected(problems, to_wire(UserMessage(told)), outcome)
 
 
-def _plainly(text: str) -> "Read | None":
+def _plainly(text: str, schema: Schema) -> "Read | None":
     """The JSON that a text means which is none; nothing for a text that is JSON and does not fit."""
     try:
         msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        from outrider.syntax import read
+        from outrider.syntax import bare, read
 
-        return read(text)
+        return read(text) or bare(text, schema)
     return None

@@ -1,10 +1,11 @@
 """Which calls run: allow, ask a person, or deny; decided by a pure function of the call and the state."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from msgspec import Struct
 
+from outrider.errors import SetupError, did_you_mean
 from outrider.messages import Effect
 from outrider.state import State
 
@@ -43,7 +44,18 @@ def allow_all(call: Proposed, state: State) -> Verdict:
 
 
 def ask_before(*effects: Effect) -> Policy:
-    """A policy that asks a person before any call with one of these effects."""
+    """A policy that asks a person before any call with one of these effects: "read", "write", "egress".
+
+    Raises SetupError for anything else, and for none: a policy that never asks would look like one that does.
+    """
+    known = get_args(Effect)
+    for effect in cast("tuple[object, ...]", effects):
+        if effect not in known:
+            near = did_you_mean(effect, known) if isinstance(effect, str) else ""
+            hint = near or 'Give effects, as in ask_before("write", "egress"); a tool asks with @tool(approve=True).'
+            raise SetupError(f"ask_before({effect!r}): an effect is {', '.join(known[:-1])} or {known[-1]}", hint)
+    if not effects:
+        raise SetupError("ask_before() names no effect", 'Name some, as in ask_before("write", "egress").')
 
     def policy(call: Proposed, state: State) -> Verdict:
         if call.effect in effects:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from outrider.errors import OUTCOMES, NoOutput, OutriderError
 from outrider.events import Outcome
 from outrider.messages import AssistantMessage, Message, Usage, from_wire
-from outrider.state import State
+from outrider.state import Call, State
 from outrider.telling import climb_of, cost_of, ending, figures, typed, why_paused
 
 Out = TypeVar("Out")
@@ -50,6 +50,16 @@ class Receipt(Struct, frozen=True):
     climb: Decimal | None
 
 
+class Waiting(Struct, frozen=True):
+    """A call that waits for a person: for consent, or, ``in_doubt``, for word on what became of it."""
+
+    call: str
+    """Its id, for ``agent.approve``, ``deny`` and ``settle``."""
+    tool: str
+    arguments: dict[str, Any]
+    in_doubt: bool
+
+
 Part = Callable[[str, State, bool], Any]
 """What of a text is valid so far, given the state and whether the text is whole."""
 
@@ -62,6 +72,11 @@ def part_of(state: State, part: Part | None) -> Any:
     if not text or not reply or part is None:
         return text or None
     return part(text, state, reply.finish != "length")
+
+
+def _arguments(call: Call) -> dict[str, Any]:
+    checked = call.arguments or (call.intent.arguments if call.intent else call.call.arguments)
+    return msgspec.json.decode(checked, type=dict[str, Any])
 
 
 def _text_of(state: State) -> str | None:
@@ -177,6 +192,14 @@ class Result(Generic[Out]):
     def tool_failures(self) -> int:
         """Calls whose result is an error: the tool failed or could not be called, or the call was not allowed."""
         return self._state.tool_failures
+
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """The calls that wait for a person, in call order; none unless the outcome is "paused"."""
+        waiting = [call for call in self._state.owed_calls() if call.waiting]
+        return tuple(
+            Waiting(call.call.id, call.call.name, _arguments(call), call.status == "doubt") for call in waiting
+        )
 
     @property
     def seconds(self) -> float:

@@ -5,12 +5,13 @@ up nor ends the run.
 """
 
 import asyncio
+import logging
 import time
 import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 import msgspec
 
@@ -28,12 +29,15 @@ from outrider.result import Result, part_of
 from outrider.rungs import ANSWER_TOOL
 from outrider.state import State
 from outrider.stop import Stop
+from outrider.telling import ending, figures, typed
 
 if TYPE_CHECKING:  # the first run imports the loop; many programs import outrider and never run it
     from outrider.loop import Output
     from outrider.toolbox import Toolbox
 
 Out = TypeVar("Out")
+
+_log = logging.getLogger("outrider.run")
 
 Observer = Callable[[e.Entry], None]
 """Told of every durable event, in order, after it was appended. Must be quick; if it raises, it is told no more."""
@@ -182,6 +186,9 @@ class Run(Generic[Out]):
             self.stop("left")
             await asyncio.wait([self._task])
 
+    def __repr__(self) -> str:
+        return f"<run {self.id}: {ending(self.state, 'under way')} · {figures(self.state, live=True)}>"
+
     def _repr_html_(self) -> str:
         """What a notebook shows: what there is so far."""
         from outrider.card import card
@@ -224,10 +231,13 @@ class Run(Generic[Out]):
             self._reader.put(entry.event)
         for observer in tuple(self._observers):
             try:
-                observer(entry)
+                if callable(cast(object, observer(entry))):  # the maker of an observer, given in its place
+                    raise TypeError(f"it gave a function; did you mean {_name(observer)}()?")
             except Exception as error:  # noqa: BLE001 - a reader's failure is not the run's
                 self._observers.remove(observer)
-                self._failed_readers.append(e.ReaderFailed(_name(observer), f"{type(error).__name__}: {error}"))
+                told = f"{type(error).__name__}: {error}"
+                _log.warning("observer %s of run %s failed and is told no more: %s", _name(observer), self.id, told)
+                self._failed_readers.append(e.ReaderFailed(_name(observer), told))
 
     async def _heard(self) -> AsyncIterator[e.Durable]:
         while self._failed_readers:
@@ -306,9 +316,13 @@ class Run(Generic[Out]):
 
 
 def wait_for(begin: Callable[[], Awaitable[Run[Out]]]) -> Result[Out]:
-    """Begin a run on the background event loop and wait for its end. Ctrl-C stops it cleanly."""
-    from outrider.threads import portal
+    """Begin a run on the background event loop and wait for its end.
 
+    Ctrl-C stops it cleanly, and then raises KeyboardInterrupt: whoever began the run must not begin the next one.
+    """
+    from outrider.threads import portal, warn_if_held_up
+
+    warn_if_held_up()
     going: list[Run[Out]] = []
     asked: list[bool] = []
 
@@ -324,7 +338,13 @@ def wait_for(begin: Callable[[], Awaitable[Run[Out]]]) -> Result[Out]:
         for run in going:
             run.stop("interrupted")
 
-    return portal().run(work(), interrupted)
+    try:
+        return portal().run(work(), interrupted)
+    except KeyboardInterrupt as error:
+        for run in going:
+            if run.state.outcome != "finished":
+                error.add_note(f"run {run.id} was stopped and can be resumed: {typed('resume', run.id)}")
+        raise
 
 
 def _name(observer: Observer) -> str:

@@ -27,6 +27,7 @@ from outrider.opening import (
     check_deps,
     check_history,
     check_text,
+    check_wanted,
     first_messages,
     forked_messages,
     limits_of,
@@ -78,6 +79,7 @@ class Starting(Answering, Generic[Deps, Out]):
 
     async def _begin(self, task: Task, deps: Deps | None, history: Result[Any] | None, id: str, live: bool) -> Run[Out]:
         check_history(history)
+        check_wanted(deps, self.tools)
         if id:
             check_name(id, self.journal)
         said = read_task(task) if isinstance(task, str) else await asyncio.to_thread(read_task, task)
@@ -136,6 +138,7 @@ class Starting(Answering, Generic[Deps, Out]):
 
     async def _fork(self, run: str | Result[Any], at: int | None, deps: Deps | None, say: str, live: bool) -> Run[Out]:
         check_text("say", say)
+        check_wanted(deps, self.tools)
         name = name_of(run)
         state = at_turn(name, await self.journal.read(name), at)
         opening = forked_messages(self._system(deps), state, say)
@@ -165,6 +168,7 @@ class Starting(Answering, Generic[Deps, Out]):
             policy_name(self._policy),
             own_version(),
             checks=tuple(check.name for check in self._checks),
+            places={tool.name: tool.place for tool in self.tools if tool.place},
         )
 
     async def _again(
@@ -180,6 +184,7 @@ class Starting(Answering, Generic[Deps, Out]):
         if limits is not None:
             check_limits(limits)
         check_text("say", say)
+        check_wanted(deps, self.tools)
         log = await self.journal.claim(name_of(run), take)
         try:
             state = State.fold(log.entries)
@@ -209,7 +214,7 @@ class Starting(Answering, Generic[Deps, Out]):
             now, _ = self._masking.event(self._started(state.run, state.task, opening))
             limits = limits or state.limits
             events.append(e.RunResumed("api", limits, changed(state, now, limits), own_version(), now.model))
-        return [*events, *told(state, say)]
+        return [*events, *told(state, say, limits or state.limits)]
 
     async def _check(self, state: State, events: Sequence[e.Durable]) -> None:
         """A missing key, weights or price is said before anything is on record."""

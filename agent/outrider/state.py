@@ -28,6 +28,8 @@ class State(Struct):
     model: str = ""
     limits: Limits = Limits()
     tools: dict[str, str] = {}
+    places: dict[str, str] = {}
+    """Where the tools work that work in some place, such as a folder."""
     output_type: str = "text"
     policy: str = ""
     checks: tuple[str, ...] = ()

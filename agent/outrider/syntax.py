@@ -23,7 +23,8 @@ _FENCE_OPENED = re.compile(r"^[ \t]*(```+|~~~+)[^\n`]*\n", re.MULTILINE)
 _MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*("|\\?\Z)|[{}\[\]]', re.DOTALL)
 _NUMBER_AT_END = re.compile(r"-?\d[-+.\deE]*\Z")
 _OPEN, _CLOSED = re.compile(r"^[ \t]*[{\[]", re.MULTILINE), re.compile(r"[}\]][ \t]*$", re.MULTILINE)
-_LED_IN = re.compile(r":[ \t]*(\{.*\}|\[.*\])\s*\Z", re.DOTALL)
+_LED_IN = re.compile(r":[ \t]*(\{.*\}|\[.*\])([.!]?(?:\s[^{}\[\]]*)?)\Z", re.DOTALL)
+_LITERALS = {"True": "true", "False": "false"}
 
 
 _PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
@@ -50,6 +51,24 @@ def read(text: str) -> Read | None:
                 continue
             repairs = tuple(phrase for phrase in (left, grammar) if phrase)
             return Read(found, repairs)
+    return None
+
+
+def bare(text: str, schema: dict[str, Any]) -> Read | None:
+    """The JSON that a text without quotes plainly means, where ``schema`` leaves only certain texts: one of its
+    words, a date, true or false. None for a schema that takes any text, and for a text that is more than that."""
+    word = text.strip().strip("`*\"'\u201c\u201d").removesuffix(".")
+    if "\n" in word:
+        return None
+    choices: list[Any] = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    near = [choice for choice in choices if isinstance(choice, str) and choice.casefold() == word.casefold()]
+    closed = schema.get("type") == "string" and {"format", "pattern"} & schema.keys()
+    if word in near or (closed and not choices):
+        return Read(json.dumps(word), ("a text without quotes was read as JSON",))
+    if len(near) == 1:
+        return Read(json.dumps(near[0]), ("a text without quotes, and its capitals, were read as JSON",))
+    if schema.get("type") == "boolean" and word in _LITERALS:
+        return Read(_LITERALS[word], ("Python literals were read as JSON",))
     return None
 
 
@@ -94,7 +113,8 @@ def _candidates(text: str) -> Iterator[tuple[str, str]]:
     if starts and ends and starts[0].start() < ends[-1].end():
         yield whole[starts[0].start() : ends[-1].end()].strip(), "the text around the answer was left off"
     elif led_in := _LED_IN.search(whole):
-        yield led_in[1], "the text before the answer was left off"
+        around = "around" if led_in[2].strip() else "before"
+        yield led_in[1], f"the text {around} the answer was left off"
 
 
 def _json(text: str) -> str:

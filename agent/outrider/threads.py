@@ -9,7 +9,9 @@ import asyncio
 import atexit
 import contextvars
 import os
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Coroutine
 from functools import cache
 from queue import Empty, SimpleQueue
@@ -24,6 +26,9 @@ AT_ONCE = 64
 """How many sync tools run at once in one event loop; more wait for their turn."""
 
 IDLE_SECONDS = 5.0
+
+LOOP = "outrider-loop"
+"""The name of the thread that has the background event loop."""
 
 _Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 _lock = threading.Lock()
@@ -110,15 +115,15 @@ class Portal:
     def __init__(self) -> None:
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="outrider-loop", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name=LOOP, daemon=True)
         self._thread.start()
         atexit.register(self._close)
 
     def run(self, work: Coroutine[Any, Any, T], interrupted: Callable[[], None]) -> T:
         """Do the work on the background loop and wait for it.
 
-        Ctrl-C calls ``interrupted`` there and goes on waiting for the work to end by itself; the second one raises
-        KeyboardInterrupt. Raises SetupError on that very loop's thread, where waiting would never end.
+        Ctrl-C calls ``interrupted`` there and waits for the work to end by itself before KeyboardInterrupt goes on; the
+        second one does not wait. Raises SetupError on that very loop's thread, where waiting would never end.
         """
         if threading.current_thread() is self._thread:
             work.close()
@@ -131,7 +136,8 @@ class Portal:
             return future.result()
         except KeyboardInterrupt:
             self._loop.call_soon_threadsafe(interrupted)
-            return future.result()
+            future.exception()
+            raise
 
     def _close(self) -> None:
         if os.getpid() != self._process:
@@ -149,6 +155,19 @@ class Portal:
         self._thread.join(2.0)
         if not self._thread.is_alive():
             self._loop.close()
+
+
+def warn_if_held_up() -> None:
+    """Warn whoever waits on an event loop: a server's other requests stand still. A notebook's cell may do so, and on
+    Outrider's own loop an error says more.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if "ipykernel" not in sys.modules and threading.current_thread().name != LOOP:
+        told = "this call holds up the event loop it is made on; await the async one instead: agent.run, not run_sync"
+        warnings.warn(told, RuntimeWarning, stacklevel=4)
 
 
 def portal() -> Portal:

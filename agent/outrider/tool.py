@@ -2,14 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from types import FunctionType, NoneType
+from types import FunctionType, ModuleType
 from typing import (
     TYPE_CHECKING,
     Any,
     Generic,
     Literal,
     ParamSpec,
-    TypedDict,
     TypeVar,
     Unpack,
     cast,
@@ -20,8 +19,9 @@ from typing import (
 import msgspec
 from msgspec import Raw, Struct
 
-from outrider.errors import Mistaken, SetupError, did_you_mean, put_off
+from outrider.errors import Mistaken, SetupError, put_off
 from outrider.messages import Effect, Repeat, Trust
+from outrider.options import Options, check_options
 from outrider.schema import (
     Checked,
     Checker,
@@ -67,25 +67,6 @@ class Context(Struct, Generic[Deps], frozen=True):
     agent: str = ""
 
 
-class Options(TypedDict, total=False):
-    """What ``@tool`` may be told; each is described at the field of ``Tool`` that has its name."""
-
-    name: str
-    description: str
-    parameters: "type[BaseModel] | Mapping[str, Any]"
-    effect: Effect
-    repeat: Repeat
-    trust: Trust
-    timeout: float | None
-    max_result: int
-    alone: bool
-    polls: bool
-    approve: bool
-    doubt: Literal["ask", "tell"]
-    sinks: tuple[str, ...]
-    when: Callable[[Any, State], bool] | None
-
-
 class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
     """A function that a model may call. Make one with ``@tool``; calling it calls the function itself."""
 
@@ -121,6 +102,8 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
     """What to do when a call that may not be repeated is in doubt: ask a person, or tell the model."""
     sinks: tuple[str, ...] = ()
     """The parameters through which data would leave or do harm."""
+    place: str = ""
+    """Where it works, such as a folder: a run that goes on with a tool of another place is told so."""
     when: Callable[[Any, State], bool] | None = None
     """Whether it is on offer, given the run's dependencies and state; None: always."""
     checker: Checker[Any]
@@ -128,6 +111,8 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
     whole: str = ""
     """The one parameter that takes all arguments together, for tools made with ``parameters=``."""
     context: tuple[str, ...] = ()
+    wants: str = ""
+    """The type of the dependencies that it cannot do without, as its Context has it; empty where there is none."""
     """The parameters that get the Context."""
 
     def __repr__(self) -> str:
@@ -187,7 +172,7 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
         except (PydanticSerializationError, RecursionError, ValueError) as error:
             kind = type(value).__qualname__
             reason = str(error).removeprefix("Error serializing to JSON: ")
-            raise ToolError(f"{self.name} ran, but its result, a {kind}, cannot be shown: {reason}") from error
+            raise ToolError(f"{self.name} ran, but its result of type {kind} cannot be shown: {reason}") from error
 
 
 def _or_none(arguments: str | bytes | Raw) -> str | bytes:
@@ -236,6 +221,7 @@ def tool(
     - ``approve``: each call needs a person's consent; default False.
     - ``doubt``: a call that may not be repeated is in doubt: "ask" (default) a person, or "tell" the model.
     - ``sinks``: the parameters through which data would leave or do harm; default ().
+    - ``place``: where it works, such as a folder's whole path, for the record; default "".
     - ``when``: whether it is on offer, a function of the run's dependencies and state; default: always.
 
     Raises SetupError naming the function and parameter when something has no JSON Schema, a default does not fit
@@ -284,7 +270,7 @@ def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:
         raise SetupError(f"{signature.name}: name is {name!r}", "Leave it out, or give a text.")
     rest = {key: value for key, value in options.items() if key not in ("name", "description", "parameters")}
     rest.setdefault("repeat", "safe" if rest.get("effect") == "read" else "never")
-    _check_options(name, checker.schema, rest)
+    check_options(name, checker.schema, rest)
     description = options.get("description", signature.description)
     offer = {"name": wire_name(name), "description": description, "parameters": checker.schema}
     wire = Raw(msgspec.json.encode({"type": "function", "function": offer}))
@@ -299,6 +285,7 @@ def _make(function: Callable[P, R], options: Options) -> Tool[P, R]:
         checker=checker,
         whole=whole,
         context=signature.hidden,
+        wants=signature.wants,
         **cast(dict[str, Any], rest),
     )
 
@@ -345,48 +332,16 @@ def _check_kind(function: object) -> None:
     if isinstance(function, Tool):
         raise SetupError(f"{function.name} is a tool already", "Make another: tool(it.function, ...).")
     name = getattr(function, "__name__", repr(function))
+    if isinstance(function, ModuleType):
+        inside = [each for each, value in vars(function).items() if isinstance(value, Tool)]
+        hint = f"from {name} import {inside[0]}" if inside else f"from {name} import NAME, a function in it"
+        raise SetupError(f"{name} is a module", f"Give a tool in it: {hint}")
     if isinstance(function, type):
         raise SetupError(f"{name} is a class", f"Make a function that takes it: @tool(parameters={name}).")
     if not callable(function) or isinstance(function, staticmethod):
         raise SetupError(f"{name} is no plain function", "Decorate functions; for methods: tool(thing.method).")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise SetupError(f"{name} yields, and a tool returns one result", "Return a list.")
-
-
-_CHOICES = {
-    "effect": get_args(Effect),
-    "repeat": get_args(Repeat),
-    "trust": get_args(Trust),
-    "doubt": ("ask", "tell"),
-}
-
-
-_NUMBERS = ("timeout", "max_result")
-_KINDS: dict[str, tuple[type, ...]] = {
-    "timeout": (int, float, NoneType),
-    "max_result": (int,),
-    "alone": (bool,),
-    "polls": (bool,),
-    "approve": (bool,),
-    "sinks": (tuple, list),
-}
-
-
-def _check_options(name: str, schema: Schema, options: Mapping[str, Any]) -> None:
-    for option, value in options.items():
-        if option not in Options.__annotations__:
-            raise SetupError(f"{name}: @tool has no option {option!r}", did_you_mean(option, Options.__annotations__))
-        if option in _CHOICES and value not in _CHOICES[option]:
-            raise SetupError(f"{name}: {option} is {value!r}", f"It can be {' or '.join(_CHOICES[option])}.")
-        if option in _KINDS and not isinstance(value, _KINDS[option]):
-            wanted = " or ".join(kind.__name__.removesuffix("Type") for kind in _KINDS[option])
-            raise SetupError(f"{name}: {option} is {value!r}", f"It has to be {wanted}.")
-        if option in _NUMBERS and value is not None and not value > 0:
-            raise SetupError(f"{name}: {option} is {value}", "Give a number above 0.")
-    known = schema.get("properties", {})
-    for sink in options.get("sinks", ()):
-        if sink not in known:
-            raise SetupError(f"{name}: there is no parameter {sink!r} to be a sink", did_you_mean(sink, known))
 
 
 def is_async(function: object) -> bool:

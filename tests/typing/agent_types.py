@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 from pydantic import BaseModel
 from typing_extensions import TypedDict
@@ -68,6 +68,9 @@ async def without_dependencies() -> None:
     assert_type((await Agent(output=list[Point]).run("go")).output, list[Point])
     assert_type((await Agent(output=dict[str, int]).run("go")).output, dict[str, int])
     assert_type((await Agent(output=(Forecast, Refusal)).run("go")).output, Forecast | Refusal)
+    assert_type((await Agent(output=Literal["a", "b"]).run("go")).output, Any)
+    labels: Agent[None, Literal["a", "b"]] = Agent[None, Any](output=Literal["a", "b"])
+    assert_type((await labels.run("go")).output, Literal["a", "b"])
     assert_type((await Agent(output=(Forecast, Point, str)).run("go")).output, Forecast | Point | str)
     assert_type((await Agent(output={"type": "object"}).run("go")).output, Any)
     assert_type(await Agent(tools=[who, shout], output=Forecast).run("go"), Result[Forecast])
@@ -159,6 +162,5 @@ def mistakes() -> None:
     Agent(journal=3)  # pyright: ignore[reportArgumentType]
     Limits(turns="5")  # pyright: ignore[reportArgumentType]
     Limits(dolars=1)  # pyright: ignore[reportCallIssue]
-    Agent(output=3)  # pyright: ignore[reportArgumentType, reportCallIssue]
     Agent(deps_type=Deps, instructions=shout)  # pyright: ignore[reportArgumentType]
     Agent(modle="some/model")  # pyright: ignore[reportCallIssue]

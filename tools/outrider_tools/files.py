@@ -41,9 +41,9 @@ def file_tools(root: str | Path = ".", *, hidden: bool = False) -> list[Tool[...
             "the files tools would read the whole disk: the current folder is /",
             'Name a folder: files=FOLDER, in Python file_tools("FOLDER"); or cd to it first.',
         )
-    folder = Folder(Path(root), hidden)
+    folder, place = Folder(Path(root), hidden), os.path.abspath(root)
 
-    @tool(effect="read", trust="untrusted")
+    @tool(effect="read", trust="untrusted", place=place)
     def list_files(pattern: str = "*") -> str:
         """List files with their sizes in bytes.
 
@@ -52,7 +52,7 @@ def file_tools(root: str | Path = ".", *, hidden: bool = False) -> list[Tool[...
         """
         return folder.listing(pattern)
 
-    @tool(effect="read", trust="untrusted")
+    @tool(effect="read", trust="untrusted", place=place)
     def read_file(path: str, first_line: int = 1) -> str:
         """Read a text file.
 
@@ -62,7 +62,7 @@ def file_tools(root: str | Path = ".", *, hidden: bool = False) -> list[Tool[...
         """
         return folder.read(path, first_line)
 
-    @tool(effect="read", trust="untrusted")
+    @tool(effect="read", trust="untrusted", place=place)
     def search_files(text: str, pattern: str = "*") -> str:
         """Find the lines that contain a text, whatever its case.
 

@@ -120,7 +120,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     for stream in {stdout(), sys.stdout}:
         try:
             stream.flush()
-        except BrokenPipeError:  # said already; the interpreter would flush once more and change the exit code
+        except OSError:  # said already; the interpreter would flush once more and change the exit code
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
 
@@ -146,7 +146,7 @@ def _done(args: Sequence[str]) -> int | Said:
         return error.exit_code
     except click.ClickException as error:
         told = error.format_message().rstrip(".")
-        return _say(told[:1].lower() + told[1:], _usage(error), error.exit_code)
+        return _say(told[:1].lower() + told[1:], _usage(error, args), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted; nothing was begun", "", 130)
     except OutriderError as error:
@@ -157,13 +157,15 @@ def _done(args: Sequence[str]) -> int | Said:
         return _say(f"{type(error).__name__}: {error}", f"The traceback: {DEBUG}=1 and the same command.", 1)
 
 
-def _usage(error: click.ClickException) -> str:
+def _usage(error: click.ClickException, args: Sequence[str]) -> str:
     """How the command is written that was not understood."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
-        return "What there is: outrider --help"
+        verb = next((word for word in args[:1] if word in VERBS), "")
+        return f"What there is: {' '.join(filter(None, ('outrider', verb)))} --help"
     command = context.command_path
-    quoted = "A task of several words stands in quotes. " if "extra argument" in error.message else ""
+    task = context.command.name in ("run", "submit") and "extra argument" in error.message
+    quoted = "A task of several words stands in quotes. " if task else ""
     pieces = " ".join(context.command.collect_usage_pieces(context))
     return f"{quoted}Write: {command} {pieces} (what there is: {command} --help)"
 

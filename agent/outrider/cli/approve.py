@@ -14,7 +14,7 @@ from outrider import commands as c
 from outrider import events as e
 from outrider.cli.record import BY, call_workers, is_live, read_run, with_journal
 from outrider.cli.shape import shape
-from outrider.cli.text import fitted, note, out
+from outrider.cli.text import fitted, note, out_row
 from outrider.errors import SetupError, did_you_mean
 from outrider.inbox import answer_to, heard, in_words, leave
 from outrider.masking import Masking
@@ -72,7 +72,7 @@ def answer(
     if call_workers(run):
         note(f"noted{instead}; the workers have been called, and the run goes on")
     else:
-        note(f"noted{instead}; it counts when the run goes on: {typed('resume', run)} and its flags")
+        note(f"noted{instead}; it counts when the run goes on, with its flags: {typed('resume', run)}")
     return 0
 
 
@@ -82,23 +82,25 @@ def answer(
 def _list(state: State, entries: Sequence[e.Entry]) -> int:
     whys = {entry.seq: getattr(entry.event, "why", "") for entry in entries}
     waiting = [call for call in state.owed_calls() if call.waiting]
-    noted = _noted(state) if waiting else {}
+    words = noted(state)
     if not waiting:
         note(" ".join(filter(None, (f"run {state.run} waits for nobody.", _unfinished(state)))))
     for call in waiting:
         kind = "in doubt" if call.status == "doubt" else "needs consent"
         lines = [Line(f"{call.call.name} {kind}: {whys.get(call.question, '')}", "warn", "wrap")]
         lines += shape(call.arguments or (call.intent.arguments if call.intent else None))
-        if word := noted.get(call.call.id):
-            lines.append(Line(f"  noted: {_said(word)}; it counts when the run goes on", fit="wrap"))
+        if word := words.get(call.call.id):
+            lines.append(Line(f"  noted: {said_of(word)}; it counts when the run goes on", fit="wrap"))
         lines += [Line(f"  {command}", fit="keep") for command in answers_to(call, state.run)]
         for row in fitted(toned(lines, "wrap"), sys.stdout):
-            out(row)
+            out_row(row)
     return 0
 
 
-def _noted(state: State) -> dict[str, Word]:
-    """What the words in the inbox come to when the run goes on now, by call."""
+def noted(state: State) -> dict[str, Word]:
+    """What the words in the inbox come to when the run goes on now, by call; of one that waits for nobody none."""
+    if not any(call.waiting for call in state.owed_calls()):
+        return {}
     pending = with_journal(lambda journal: journal.pending(state.run))
     found: dict[str, Word] = {}
     for place, (number, command) in enumerate(pending):
@@ -109,7 +111,8 @@ def _noted(state: State) -> dict[str, Word]:
     return found
 
 
-def _said(word: Word) -> str:
+def said_of(word: Word) -> str:
+    """What a person has said of a call, in few words."""
     if isinstance(word, e.ToolSettled):
         return "run it again" if word.how == "again" else f"its result is {short(result_text(word.wire))}"
     if not word.allowed:
@@ -131,7 +134,7 @@ def _unfinished(state: State) -> str:
     """What to do first about a run whose process died in the middle, perhaps of a call; an empty text for others."""
     if state.over or is_live(state.run):
         return ""
-    return f"Its process ended in the middle; resume it first: {typed('resume', state.run)} and its flags"
+    return f"Its process ended in the middle; resume it first, with its flags: {typed('resume', state.run)}"
 
 
 # ----------------------------------------------------------------------------------------------- the word

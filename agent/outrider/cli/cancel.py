@@ -25,16 +25,16 @@ def command(run: str) -> int:
     Its connection is closed, its tools are cancelled, what has finished is on record, and it can be resumed.
     """
     run, entries = read_run(run)
-    state, go_on = State.fold(entries), f"{typed('resume', run)} and its flags"
+    state, go_on = State.fold(entries), typed("resume", run)
     if state.over:
-        raise SetupError(f"run {run} rests already: {state.outcome}", f"To go on with it: {go_on}")
+        raise SetupError(f"run {run} rests already: {state.outcome}", f"To go on, with its flags: {go_on}")
     if not is_live(run):
-        raise SetupError(f"no process works on run {run}: it was cut off", f"To go on with it: {go_on}")
+        raise SetupError(f"no process works on run {run}: it was cut off", f"To go on, with its flags: {go_on}")
     with_journal(lambda journal: _cancelled(journal, run, state))
     if not state.over:
         note(f"run {run} has been told, and still goes on; a tool may be holding it up")
         return 1
-    note(f"run {run} rests: {state.outcome}; to go on: {go_on}")
+    note(f"run {run} rests: {state.outcome}; to go on, with its flags: {go_on}")
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from outrider.cli.table import Column, table
-from outrider.cli.text import coloured, out, out_json
+from outrider.cli.text import coloured, out, out_json, out_row
 from outrider.journal import Cost, Spent
 from outrider.telling import clean, dollars
 
@@ -84,7 +84,7 @@ def tell(lines: Sequence[CostLine], as_json: bool) -> None:
         if number:
             out("")
         for row in _table(by, its):
-            out(row)
+            out_row(row)
 
 
 def _table(by: By, lines: Sequence[CostLine]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import click
 from msgspec import Struct
 
 from outrider.cli.checks import TO_ASK, Check, Wanted, checks, lacking, wanted
-from outrider.cli.text import fitted, out, out_json, stdout, stdout_for_answers
+from outrider.cli.text import fitted, out_json, out_row, stdout, stdout_for_answers
 from outrider.observe.line import Line, Tone, toned
 
 
@@ -48,7 +48,7 @@ def command(file: str | None, model: str | None, as_json: bool) -> int:
     else:
         last = Line(verdict, "bad" if missing else "good", "wrap")
         for row in fitted(toned([*_lines(found), "", last], "wrap"), stdout()):
-            out(row)
+            out_row(row)
     return 1 if missing else 0
 
 

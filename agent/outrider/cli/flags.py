@@ -40,6 +40,12 @@ APPROVALS: dict[str, Policy] = {
 """What --approve says, and the policy it stands for."""
 
 
+def check_given(flag: str, value: str | None) -> None:
+    """Raises SetupError for a flag with an empty text behind it, as a shell makes of a variable that is not set."""
+    if value is not None and not value.strip():
+        raise SetupError(f"--{flag} is empty", "Give it a value or leave it out; is the shell's variable set?")
+
+
 class Number(click.ParamType[Given]):
     """A number of some kind, or "none"."""
 
@@ -100,14 +106,22 @@ class Flags(Struct, frozen=True, kw_only=True):
     events: bool = False
     quiet: bool = False
 
+    def __post_init__(self) -> None:
+        for flag in ("model", "stronger", "output"):
+            check_given(flag, getattr(self, flag))
+
     def limits(self, before: Limits) -> Limits:
         """The limits, where given, in the place of those before. Raises SetupError for a negative one."""
-        given = {name: getattr(self, name if name == "purse" else f"max_{name}") for name in before.__struct_fields__}
-        changes = {name: None if value == NO_LIMIT else value for name, value in given.items() if value is not None}
         try:
-            return replace(before, **(self.file.limits if self.file else {}) | changes)
+            return replace(before, **(self.file.limits if self.file else {}) | self.given())
         except SetupError as error:
             raise SetupError(error.message, written_hint(error.hint, NO_LIMIT)) from None
+
+    def given(self) -> dict[str, Any]:
+        """The limits that were given as flags, by name; None for those that are switched off."""
+        names = Limits.__struct_fields__
+        flags = {name: getattr(self, name if name == "purse" else f"max_{name}") for name in names}
+        return {name: None if value == NO_LIMIT else value for name, value in flags.items() if value is not None}
 
     def model_or(self, otherwise: str) -> str:
         """The model named, or else this one."""
@@ -209,7 +223,7 @@ def resume_command(
     words += [_anywhere(flags.file.path)] if flags.file else []
     words += ["-m", _anywhere(flags.model, "local:")] if flags.model else []
     words += ["--stronger", flags.stronger] if flags.stronger else []
-    words += [word for name in flags.tool for word in ("-t", _anywhere(name, "="))]
+    words += [word for name in flags.tool for word in ("-t", _placed(_anywhere(name, "="), state))]
     words += ["--output", _anywhere(flags.output, ends=".json")] if flags.output else []
     words += ["--approve", flags.approve] if flags.approve else []
     words += _limits(state, flags) if state and verb == "resume" else []
@@ -227,24 +241,40 @@ def _anywhere(name: str, behind: str = "", ends: str = "") -> str:
     return f"{head}{mark}{os.path.abspath(os.path.expanduser(path))}"
 
 
+def _placed(name: str, state: State | None) -> str:
+    """The name with the folder in which its tools worked, where that is not said by it."""
+    if not state or not state.places or "=" in name or ":" in name:
+        return name
+    places = {state.places.get(tool.name, "") for tool in tools_by_name(name)}
+    here = not os.environ.get("OUTRIDER_HOME") and places == {os.getcwd()}  # only there the command is of use
+    return name if here or len(places) != 1 or "" in places else f"{name}={places.pop()}"
+
+
 def _limits(state: State, flags: Flags) -> list[str]:
-    """The limits to go on with, as flags: more of the one that was met, and those that the task file would undo."""
+    """The limits to go on with, as flags: more of the one that was met, and those that the task file would undo.
+
+    One that was given now, and is not on record, stays as it was given.
+    """
     words: list[str] = []
     more = _more(state) if state.outcome == "limit" else {}
     said = flags.file.limits if flags.file else {}
-    for name, value in (asdict(state.limits) | more).items():
-        if name in more or (name in said and said[name] != value):
+    typed_now = {name: value for name, value in flags.given().items() if value != getattr(state.limits, name)}
+    for name, value in (asdict(state.limits) | more | typed_now).items():
+        if name in more or name in typed_now or (name in said and said[name] != value):
             flag = "--purse" if name == "purse" else f"--max-{name.replace('_', '-')}"
             words += [flag, _written(value)]
     return words
 
 
-def _more(state: State) -> dict[str, int | Decimal]:
+def _more(state: State) -> dict[str, int | Decimal | Purse]:
     """The limit that was reached: doubled, and above what was used already."""
     name = state.detail.removeprefix("limit ").split(" ")[0]
     allowed = getattr(state.limits, name, None)
-    if allowed is None or name == "purse":
+    if allowed is None:
         return {}
+    needed = Decimal(found[1]) if (found := re.search(r"may cost \$([\d.]+)", state.detail)) else Decimal(0)
+    if isinstance(allowed, Purse):  # how much of it others have spent is in the journal only
+        return {name: replace(allowed, dollars=2 * (allowed.dollars + needed))}
     used = {
         "turns": state.turns,
         "tool_calls": state.tool_calls,
@@ -254,8 +284,8 @@ def _more(state: State) -> dict[str, int | Decimal]:
         "repeats": ceil(state.stale / 2),
     }
     more: int | float | Decimal = 2 * max(allowed, used[name]) or 1
-    if name == "dollars" and (needed := re.search(r"may cost \$([\d.]+)", state.detail)):
-        more = max(more, charged(state) + 2 * Decimal(needed[1]))
+    if name == "dollars":
+        more = max(more, charged(state) + 2 * needed)
     if name == "seconds":  # a few more are used up before anything is done
         more = max(more, 60)
     return {name: more if isinstance(more, Decimal) else ceil(more)}
@@ -287,7 +317,10 @@ _LIMITS: dict[str, tuple[type[int] | type[float] | type[Decimal], str]] = {
     "tokens": (int, "Tokens of the whole run, looked at between requests"),
     "seconds": (float, "Active time in seconds"),
     "dollars": (Decimal, "The bill in US dollars"),
-    "repeats": (int, "Rounds of calls in a row that bring nothing new"),
+    "repeats": (
+        int,
+        "Rounds of calls in a row that bring nothing new; then the model is told, and as many later the run ends",
+    ),
 }
 _AGENT = (
     click.option("-m", "--model", help="A model on OpenRouter, local, or local:PATH.gguf."),
@@ -296,7 +329,7 @@ _AGENT = (
     click.option(
         "--output",
         metavar="TYPE",
-        help="The answer's type: a JSON Schema (.json), module:Type, int, date, list[str] ..., or labels: good,bad",
+        help="The answer's type: a JSON Schema (.json), module:Type, int, date, list[str] ..., or labels: a,b",
     ),
     click.option(
         "--approve",

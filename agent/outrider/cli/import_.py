@@ -29,7 +29,7 @@ def command(file: str) -> int:
     run = with_journal(lambda journal: bring_in(journal, entries))
     out(run)
     if not State.fold(entries).over:
-        note(f"it was cut off, or was still going on; to go on with it: {typed('resume', run)} and its flags")
+        note(f"it was cut off, or was still going on; to go on with it, with its flags: {typed('resume', run)}")
     return 0
 
 

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from decimal import Decimal
 from functools import partial
 from types import FrameType
@@ -19,14 +19,14 @@ from outrider import events as e
 from outrider.agent import Agent
 from outrider.cli.flags import Flags, resume_command
 from outrider.cli.text import coloured, flush, note, out, out_json, stdout, tell
-from outrider.errors import OutriderError
+from outrider.errors import JournalError, OutriderError
 from outrider.journal.lines import EventLine
 from outrider.messages import Usage
 from outrider.observe.line import Line, tone_of, toned
 from outrider.observe.screen import Screen
 from outrider.observe.story import block
 from outrider.observe.terminal import how_to_answer, lines
-from outrider.result import Result
+from outrider.result import Result, Waiting
 from outrider.run import Run
 from outrider.state import State
 from outrider.telling import clean, climb_of
@@ -40,8 +40,8 @@ class Report(Struct, frozen=True, kw_only=True):
     never answered) and the replies that came ``unpriced``. ``tool_failures`` counts calls whose result is an error.
     ``rung`` is the way in which a typed answer was asked for last, in ``tries`` requests once the work was done;
     ``climb`` is what those after the first one cost, in dollars, null when a bill has not come. ``repairs`` counts what
-    was put right in replies. ``hint`` says what to do. Where no run was begun ``run`` is null, and the outcome "usage"
-    for exit code 2.
+    was put right in replies. ``waiting`` are the calls that a person must answer. ``hint`` says what to do. Where no
+    run was begun ``run`` is null, and the outcome "usage" for exit code 2.
     """
 
     schema: int = 1
@@ -67,6 +67,7 @@ class Report(Struct, frozen=True, kw_only=True):
     tries: int = 0
     climb: Decimal | None = Decimal(0)
     repairs: int = 0
+    waiting: tuple[Waiting, ...] = ()
 
 
 class Watch:
@@ -92,6 +93,13 @@ class Watch:
             self.screen.follow(self._state)
         if self._flags.events:
             out_json(EventLine(self._state.run, entry.seq, entry.at, Raw(e.encode(entry.event))))
+
+    def say(self, line: Line) -> None:
+        """Show a line that is no entry of the run."""
+        if self.screen:
+            self.screen.say(line)
+        elif not self._flags.quiet:
+            note(line.text)
 
     def resume(self) -> str:
         """The command that goes on with the run."""
@@ -132,21 +140,22 @@ def note_beyond(model: str, tools: int, flags: Flags) -> None:
 Begin = Callable[[], AbstractAsyncContextManager[Run[Any]]]
 
 
-def drive(agent: Agent[None, Any], begin: Begin, watch: Watch) -> Result[Any]:
+def drive(agent: Agent[None, Any], begin: Begin, watch: Watch, id: str = "") -> Result[Any]:
     """Run to the end, asking the person at the terminal where one is needed.
 
-    Raises SetupError, before anything is on record, when the model cannot be asked.
+    ``id`` is the name under which another process may be doing it already. Raises SetupError, before anything is on
+    record, when the model cannot be asked.
     """
-    return asyncio.run(_drive(agent, begin, watch))
+    return asyncio.run(_drive(agent, begin, watch, id))
 
 
-async def _drive(agent: Agent[None, Any], begin: Begin, watch: Watch) -> Result[Any]:
+async def _drive(agent: Agent[None, Any], begin: Begin, watch: Watch, id: str) -> Result[Any]:
     signals = Signals(watch)
     try:
         with watch.shown():
             await agent.ready()
             signals.check()
-            result = await _leg(begin, watch, signals)
+            result = await _leg(partial(_begun, agent, begin, watch, signals, id), watch, signals)
         while watch.asks and not signals.caught and await _answered(agent, result.state):
             with watch.shown():
                 result = await _leg(partial(agent.stream_resume, result.run), watch, signals)
@@ -164,6 +173,41 @@ async def _answered(agent: Agent[None, Any], state: State) -> bool:
     from outrider.cli.ask import answered
 
     return await answered(agent, state)
+
+
+@asynccontextmanager
+async def _begun(
+    agent: Agent[None, Any], begin: Begin, watch: Watch, signals: "Signals", id: str
+) -> AsyncGenerator[Run[Any]]:
+    """What ``begin`` gives; a signal ends the wait for another process that does this run, and the wait is told."""
+    going = begin()
+    entering, told = asyncio.ensure_future(going.__aenter__()), False
+    while not entering.done():
+        await asyncio.wait([entering], timeout=_LOOK)
+        elsewhere = bool(id) and not entering.done() and not told and await _is_done_elsewhere(agent, id)
+        if elsewhere:
+            watch.say(Line(f"another process does run {id}; its result is waited for", "dim", "wrap"))
+            told = True
+        if told and signals.caught and not entering.done():
+            entering.cancel()
+            await asyncio.wait([entering])
+            raise click.Abort
+    run = entering.result()
+    try:
+        yield run
+    finally:
+        await going.__aexit__(*sys.exc_info())
+
+
+async def _is_done_elsewhere(agent: Agent[None, Any], id: str) -> bool:
+    try:
+        return not State.fold(await agent.journal.read(id)).over
+    except JournalError:  # not there yet, or what begins the run says so
+        return False
+
+
+_LOOK = 0.25
+"""Seconds between two looks at a run that does not begin."""
 
 
 async def _leg(begin: Begin, watch: Watch, signals: "Signals") -> Result[Any]:
@@ -280,7 +324,7 @@ def _explain(result: Result[Any], resume: str, quiet: bool) -> None:
 
 def _answer(state: State) -> str | bytes:
     value = accepted(state)
-    if state.output_type == "text" and isinstance(value, str):
+    if isinstance(value, str):  # a text, a label, a date: as it reads, for a shell to compare
         return value
     return bytes(state.accepted or b"null")
 
@@ -320,6 +364,7 @@ def _report(result: Result[Any], resume: str | None) -> Report:
         tries=state.tries,
         climb=climb_of(state),
         repairs=state.repairs,
+        waiting=result.waiting,
     )
 
 

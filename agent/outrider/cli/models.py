@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from outrider.cli.flags import base_settings
 from outrider.cli.table import Column, table, width_of
-from outrider.cli.text import out, out_json, stdout, tell
+from outrider.cli.text import out_json, out_row, stdout, tell
 from outrider.errors import OutriderError, SetupError, did_you_mean
 from outrider.observe.line import Line
 from outrider.openrouter.catalogue import MILLION, Endpoint, ModelCard, cheapest_first, find
@@ -200,7 +200,7 @@ def _print(wide: Sequence[Column], narrow: Sequence[Column]) -> None:
     room = width_of_stream(stream) if stream.isatty() else None
     fits = room is None or width_of(wide) <= room
     for row in table(wide if fits else narrow, stream, room):
-        out(row)
+        out_row(row)
     if not fits:
         _say("in, out: dollars per million tokens; can: tools, schema, reasoning")
 

@@ -20,6 +20,9 @@ from outrider.errors import SetupError, did_you_mean, put_off
 from outrider.tool import Tool, as_tool
 
 GROUP = "outrider.tools"
+SHELF = "outrider_tools"
+"""The import package of the tools that come with Outrider."""
+
 UNKNOWN = "MODULE"
 """Stands for a module that only its owner knows."""
 
@@ -72,8 +75,12 @@ def offered() -> list[EntryPoint]:
 
 
 def installed() -> dict[str, EntryPoint]:
-    """What stands for each name that packages here offer."""
-    return {entry.name: entry for entry in offered()}
+    """What stands for each name that packages here offer. Nobody takes the place of a tool on the shelf."""
+    return {entry.name: entry for entry in sorted(offered(), key=_on_shelf)}
+
+
+def _on_shelf(entry: EntryPoint) -> bool:
+    return entry.module.partition(".")[0] == SHELF
 
 
 def output_by_name(name: str, beside: str = "") -> Any:
@@ -85,10 +92,14 @@ def output_by_name(name: str, beside: str = "") -> Any:
         return plain
     if name.endswith(".json"):
         return _schema(Path(beside, name))
+    if found := re.fullmatch(r"list\[(.+:.+)\]", name):
+        return GenericAlias(list, (output_by_name(found[1], beside),))
+    if labels := re.fullmatch(r"labels:\s*(.*,.*)", name):
+        raise SetupError(f"output {name!r} names no type", f"Write the labels alone: {labels[1]}")
     if ":" not in name:
         own = f"app:{name}" if name.isidentifier() else "app:Answer"
         kinds = f"one of {', '.join(_PLAIN)}, or list[...] of one"
-        hint = f"Write answer.json, {own}, {kinds}, or labels: positive,negative."
+        hint = f"Write answer.json, {own}, {kinds}, or labels as in positive,negative."
         raise SetupError(f"output {name} is neither a .json file nor module:Type", hint)
     return named(name, "type", beside)
 
@@ -134,7 +145,7 @@ def tools_of(entry: EntryPoint, folder: str | None = None) -> list[AnyTool]:
     except SetupError:
         raise
     except (Exception, SystemExit) as error:
-        raise _broken(f"the installed tool {entry.name}", error) from error
+        raise _broken(f"the installed tool {entry.name}", error, entry) from error
     return _tools(entry.name, made)
 
 
@@ -157,7 +168,8 @@ def _tools(name: str, found: object) -> list[AnyTool]:
         return [tool for each in cast("Sequence[Any]", found) for tool in _tools(name, each)]
     if isinstance(found, Tool) or (callable(found) and not isinstance(found, type)):
         return [as_tool(cast("Callable[..., Any]", found))]
-    raise SetupError(f"{name} is no tool but of type {type(found).__name__}", "Name a function, a Tool or a list.")
+    kind = "a class" if isinstance(found, type) else f"of type {type(found).__name__}"
+    raise SetupError(f"{name} is no tool but {kind}", "Name a function, a Tool or a list.")
 
 
 def agent_named(name: str) -> Agent[Any, Any]:
@@ -172,7 +184,8 @@ def named(name: str, what: str, beside: str = "") -> Any:
     """What ``module:name`` stands for, a ``what`` in error messages. Raises SetupError with close names."""
     module_name, _, path = name.partition(":")
     if not module_name or not path:
-        raise SetupError(f"{name!r} names no {what}", "Write module:name, as in app.tools:weather.")
+        example = {"type": "app:Answer", "agent": "app:agent"}.get(what, "app.tools:weather")
+        raise SetupError(f"{name!r} names no {what}", f"Write module:name, as in {example}.")
     if "/" in module_name or module_name.endswith(".py"):
         module = _module_name(module_name)
         raise SetupError(
@@ -223,7 +236,7 @@ def _module(name: str, beside: str) -> ModuleType:
         raise _broken(f"module {name}", error) from error
     except SetupError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends in sys.exit(main()), say
         raise _broken(f"module {name}", error) from error
     finally:
         put_off.reset(token)
@@ -242,23 +255,37 @@ def _own_module(name: str) -> str:
 
 
 def _module_name(file: str) -> str:
-    return os.path.normpath(file).removesuffix(".py").replace("/", ".")
+    """Of a file below the current folder its dotted name; of one elsewhere the name it has in its own folder."""
+    path = os.path.normpath(file).removesuffix(".py")
+    return os.path.basename(path) if path.startswith(("..", "/")) else path.replace("/", ".")
 
 
 def _modules_in(folder: Path) -> Iterable[str]:
     return (path.stem for path in folder.glob("*.py"))
 
 
-def _broken(what: str, error: Exception | SystemExit) -> SetupError:
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename.startswith(os.getcwd())]
-    frame = (own or frames)[-1]
-    file, line = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (frame.filename, frame.lineno)
+def _broken(what: str, error: Exception | SystemExit, entry: EntryPoint | None = None) -> SetupError:
+    """What keeps something from being imported, and where to mend it: in the code of whoever wrote it."""
     told = error.msg if isinstance(error, SyntaxError) else error
-    return SetupError(
-        f"{what} cannot be imported: {type(error).__name__}: {told}",
-        f"Mend {os.path.relpath(file or what)}, line {line}; with OUTRIDER_DEBUG=1 it shows the whole traceback.",
-    )
+    debug = "with OUTRIDER_DEBUG=1 it shows the whole traceback."
+    place = (error.filename, error.lineno) if isinstance(error, SyntaxError) else _blamed(error)
+    if place is not None:
+        mend = f"Mend {os.path.relpath(place[0] or what)}, line {place[1]}"
+    else:  # the name itself leads nowhere
+        offer = f"the entry point {entry.name} = {entry.value}" if entry else what
+        mend = f"Mend {offer}{f' of {entry.dist.name}' if entry and entry.dist else ''}"
+    return SetupError(f"{what} cannot be imported: {type(error).__name__}: {told}", f"{mend}; {debug}")
+
+
+def _blamed(error: BaseException) -> tuple[str, int | None] | None:
+    """File and line of the last frame in the current folder, or else in any file that is not Python's or ours."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(("<", str(Path(__file__).parents[1]), str(Path(importlib.__file__).parent)))
+    ]
+    own = [frame for frame in frames if frame.filename.startswith(os.getcwd())]
+    return ((own or frames)[-1].filename, (own or frames)[-1].lineno) if frames else None
 
 
 def _schema(path: Path) -> dict[str, Any]:

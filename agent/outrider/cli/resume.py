@@ -1,17 +1,20 @@
 """outrider resume: go on with a recorded run."""
 
+import shlex
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import click
 
 from outrider.cli.flags import APPROVALS, Flags, resume_command, resumed_flags
 from outrider.cli.live import Watch, accepted, conclude, drive, note_beyond
-from outrider.cli.names import LABELS, UNKNOWN, offering, plain_type
+from outrider.cli.names import LABELS, UNKNOWN, AnyTool, offering, plain_type
 from outrider.cli.record import read_run, with_journal
 from outrider.cli.text import stdout_for_answers
 from outrider.cli.words import task_file
 from outrider.errors import SetupError
 from outrider.messages import SystemMessage, from_wire
+from outrider.opening import moved
 from outrider.policy import policy_name
 from outrider.result import Result
 from outrider.state import State
@@ -60,10 +63,11 @@ def instructions_of(state: State) -> str:
 
 def refuse_less(state: State, flags: Flags, verb: Literal["resume", "fork", "replay"] = "resume") -> None:
     """Raise SetupError when the record has tools, an output type or a policy that the flags do not account for."""
-    have = {tool.name for tool in flags.tools()}
+    given = flags.tools()
+    have = {tool.name for tool in given}
     tools = [name for name in state.tools if name not in have]
     missing = [f"tool {name}" for name in tools]
-    more = [word for name in dict.fromkeys(map(offering, tools)) for word in ("-t", name)]
+    more = [word for name in dict.fromkeys(_placed(name, state) for name in tools) for word in ("-t", name)]
     if state.output_type != "text" and not flags.typed:
         missing.append(f"output type {state.output_type}")
         more += ["--output", _typed(state.output_type)]
@@ -75,6 +79,25 @@ def refuse_less(state: State, flags: Flags, verb: Literal["resume", "fork", "rep
             f"run {state.run} was made with {', '.join(missing)}",
             f"Give them again: {resume_command(state.run, flags, state, *more, verb=verb)}\n"
             "  or its task file, if it was run from one; --force goes on without.",
+        )
+    if verb != "replay":
+        _refuse_elsewhere(state, given)
+
+
+def _placed(tool: str, state: State) -> str:
+    """What to write behind --tool to get that tool, in the folder where it worked."""
+    return "=".join(filter(None, (offering(tool), state.places.get(tool, ""))))
+
+
+def _refuse_elsewhere(state: State, tools: Sequence[AnyTool]) -> None:
+    """A command that is typed in another folder must not show the model the files of that one."""
+    elsewhere = moved(state, {tool.name: tool.place for tool in tools})
+    if elsewhere:
+        name, at, here = elsewhere[0]
+        family = offering(name).partition(".")[0]
+        raise SetupError(
+            f"in run {state.run} the tool {name} worked in {at}, and here it would work in {here}",
+            f"Go there first: cd {shlex.quote(at)}; or name it: -t {family}={shlex.quote(at)}. --force goes on here.",
         )
 
 

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from outrider.agent import Agent
-from outrider.cli.flags import Flags, agent_flags
+from outrider.cli.flags import Flags, agent_flags, check_given
 from outrider.cli.live import Watch, conclude, drive, note_beyond
 from outrider.cli.record import with_journal
 from outrider.cli.text import note, out, stdout_for_answers, to_people
@@ -28,7 +28,7 @@ from outrider.telling import dollars
 @click.option("--file", "attached", multiple=True, metavar="FILE", help="A file to read, such as a PDF; likewise.")
 @click.option("--instructions", default="", metavar="TEXT", help="What the model is told first.")
 @click.option("--name", default="", help="The agent's name, in the record (agent).")
-@click.option("--id", default="", metavar="ID", help="The run's name: begun again, it gives the result it had.")
+@click.option("--id", metavar="ID", help="The run's name: begun again, it gives the result it had.")
 @click.option("--dry-run", is_flag=True, help="Print the exact request; send and record nothing.")
 @agent_flags
 @stdout_for_answers()
@@ -40,7 +40,7 @@ def command(
     attached: tuple[str, ...],
     instructions: str,
     name: str,
-    id: str,
+    id: str | None,
     dry_run: bool,
     **given: Any,
 ) -> int:
@@ -54,6 +54,7 @@ def command(
       outrider run nightly.toml
       outrider run nightly.toml --id nightly-$(date +%F)
     """
+    check_given("id", id)
     file = task_file(task) if task and is_task_file(task) else None
     flags = Flags(file=file, **given)
     words = words_given(None if file else task, prompt, var, instructions, file)
@@ -67,7 +68,7 @@ def command(
     if dry_run:
         return _preview(agent, whole, flags)
     note_beyond(model, len(agent.tools), flags)
-    return conclude(drive(agent, lambda: agent.stream(whole, id=id), watch), flags)
+    return conclude(drive(agent, lambda: agent.stream(whole, id=id), watch, id), flags)
 
 
 def _before(id: str) -> State | None:

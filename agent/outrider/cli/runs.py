@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from outrider.cli.record import MANY, with_journal
-from outrider.cli.text import coloured, note, out, out_json
+from outrider.cli.text import coloured, note, out_json, out_row
 from outrider.errors import JournalError
 from outrider.events import Outcome
 from outrider.journal import Cost, Journal, Spent, Summary
@@ -174,7 +174,7 @@ def _list(word: str, limit: int, outcome: str | None, since: float | None, as_js
         note("no run on record here is like that" if word or outcome or since else "there is no run on record here")
     else:
         for row in _fitted(found) if coloured(sys.stdout) else _table(found):
-            out(row)
+            out_row(row)
     return 0
 
 
@@ -281,7 +281,7 @@ def _fitted(found: Sequence[Listed]) -> list[str]:
     *names, task = _columns(found, wide=width >= WIDE)
     rows = [_cells(each, width) for each in found]
     widths = {name: max(cells(text) for text in (name, *(row[name] for row in rows))) for name in names}
-    if width < WIDE:
+    if width < WIDE or width - sum(widths.values()) - 2 * len(widths) < LEAST_TASK:
         widths["cost"] = min(widths["cost"], LONGEST_BILL)
     if width - sum(widths.values()) - 2 * len(widths) < LEAST_TASK:
         widths.pop("age", 0)

@@ -31,5 +31,5 @@ def command(run: str, message: str) -> int:
     elif call_workers(run):
         note("noted; the workers have been called, and the run goes on")
     else:
-        note(f"noted; it counts when the run goes on: {typed('resume', run)} and its flags")
+        note(f"noted; it counts when the run goes on, with its flags: {typed('resume', run)}")
     return 0

@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Raw
 
 from outrider import events as e
+from outrider.cli.approve import noted, said_of
 from outrider.cli.live import accepted
-from outrider.cli.record import is_given_out, read_run, with_journal
-from outrider.cli.text import fitted, flush, note, out, out_json, to_people
+from outrider.cli.record import is_given_out, is_live, read_run, with_journal
+from outrider.cli.text import fitted, flush, note, out, out_json, out_row, to_people
 from outrider.errors import SetupError
 from outrider.journal import Journal
 from outrider.journal.follow import follow as read_along
@@ -35,7 +36,13 @@ from outrider.state import State
 )
 @click.option("--json", "as_json", is_flag=True, help="The entries as JSON Lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as more comes, until the run rests.")
-@click.option("--after", type=int, default=0, metavar="N", help="Only entries with a number above N.")
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Only entries above N, as JSON Lines if not followed.",
+)
 def command(run: str, request: int | None, as_json: bool, follow: bool, after: int) -> int:
     """Read RUN (an id, the beginning of one, or last) as a story, or exactly.
 
@@ -55,8 +62,11 @@ def command(run: str, request: int | None, as_json: bool, follow: bool, after: i
         for entry in entries[after:]:
             _line(run, entry)
     else:
-        for row in fitted(story(entries), sys.stdout):
-            out(row)
+        state = State.fold(entries)
+        for row in fitted(story(entries, not state.over and is_live(run)), sys.stdout):
+            out_row(row)
+        for call, word in noted(state).items():
+            out(f"noted of {call}: {said_of(word)}; it counts when the run goes on")
     return 0
 
 
@@ -72,7 +82,7 @@ def _follow(run: str, entries: Sequence[e.Entry], after: int, as_json: bool) -> 
             _line(run, entry)
         elif entry.seq > after:
             for row in lines(entry, state):
-                out(row)
+                out_row(row)
         state.add(entry)
         flush()
 
@@ -88,7 +98,7 @@ def _follow(run: str, entries: Sequence[e.Entry], after: int, as_json: bool) -> 
         _wait_for_workers(state, lambda: with_journal(rest))
     if not as_json:
         told = str(Result(state, accepted))
-        note(f"{state.outcome}: {told}" if state.over else f"nobody works on it now: {told.partition(' · ')[2]}")
+        note(told if state.over else f"nobody works on it now: {told.partition(' · ')[2]}")
     return 0
 
 

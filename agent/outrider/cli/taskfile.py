@@ -46,7 +46,10 @@ _KEYS: Kinds = {
     "images": (list, 'a list of files or addresses, as in ["photo.jpg"]'),
     "files": (list, 'a list of files or addresses, as in ["report.pdf"]'),
     "tools": (list, 'a list of names, as in ["calculator", "files=inbox", "app:weather"]'),
-    "output": ((str, dict), 'a JSON Schema ("answer.json", or a table), "module:Type", "int", or labels: "good,bad"'),
+    "output": (
+        (str, dict),
+        'a JSON Schema ("answer.json", or a table), "module:Type", "int", or labels as in "good,bad"',
+    ),
     "approve": (str, " or ".join(f'"{word}"' for word in APPROVALS)),
     "limits": (dict, "a table: a line with [limits], its limits below"),
     "inputs": (dict, "a table: a line with [inputs], a line for each slot below"),

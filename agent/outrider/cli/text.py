@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from outrider.errors import OutriderError
 from outrider.observe.line import Line
+from outrider.telling import clean
 
 _KEPT: list[TextIO] = []
 """What was stdout before it was left to answers; empty before."""
@@ -62,20 +63,30 @@ def stdout() -> TextIO:
 
 
 def out(text: str | bytes) -> None:
-    """A line on stdout, as UTF-8 whatever the locale says, and at once."""
+    """A line on stdout, as UTF-8 whatever the locale says, and at once.
+
+    On a terminal without what could steer it: models and tools say what strangers wrote.
+    """
     line = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
-    stdout().buffer.write(line + b"\n")
+    out_row(clean(line.decode("utf-8", "replace")) if to_people() else line)
+
+
+def out_row(row: str | bytes) -> None:
+    """A line on stdout as it is, colours included: for rows that ``fitted`` has made."""
+    stdout().buffer.write((row if isinstance(row, bytes) else row.encode("utf-8", "replace")) + b"\n")
     flush()
 
 
 def flush() -> None:
-    """Write out what waits. Raises OutriderError, now and at each later call, when nobody reads stdout any more."""
+    """Write out what waits. Raises OutriderError, now and at each later call, when stdout takes no more: nobody reads
+    it, or the disk is full."""
     try:
         stdout().flush()
         stdout().buffer.flush()
-    except BrokenPipeError:
-        hint = "The whole answer is on record: outrider show last"
-        raise OutriderError("stdout was closed before all was written", hint) from None
+    except OSError as error:
+        what = "was closed" if isinstance(error, BrokenPipeError) else f"could not be written to ({error.strerror})"
+        hint = "What a run has done is on record: outrider show last"
+        raise OutriderError(f"stdout {what} before all was written", hint) from None
 
 
 def out_json(value: Any) -> None:
@@ -84,14 +95,14 @@ def out_json(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """A line for people on stderr."""
-    click.echo(text, err=True)
+    """A line for people on stderr; without what could steer a terminal."""
+    click.echo(clean(text), err=True)
 
 
 def tell(*lines: Line) -> None:
     """Lines for people on stderr."""
     for row in fitted(lines, sys.stderr):
-        note(row)
+        click.echo(row, err=True)
 
 
 def fitted(lines: Iterable[Line], stream: TextIO | None) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from outrider.cli.names import AnyTool, installed, loaded, offered, tools_by_name, tools_of
-from outrider.cli.text import fitted, out, stdout, stdout_for_answers, tell
+from outrider.cli.text import fitted, out, out_row, stdout, stdout_for_answers, tell
 from outrider.cli.trial import arguments_of, attempt
 from outrider.errors import SetupError, did_you_mean
 from outrider.observe.line import Line, toned
@@ -45,7 +45,7 @@ def list_tools() -> int:
 
 def _say_all() -> int:
     for row in fitted(toned(_list(), "cut"), stdout()):
-        out(row)
+        out_row(row)
     more = "more about one: outrider tools show NAME; one call of it: outrider tools try NAME ARGUMENT=VALUE ..."
     tell(Line(more, fit="wrap"))
     return 0
@@ -62,7 +62,7 @@ def show(name: str, as_json: bool) -> int:
             out(bytes(tool.wire))
             continue
         for row in fitted(toned([*([""] if number else []), *_whole(tool)], "wrap"), stdout()):
-            out(row)
+            out_row(row)
     return 0
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from outrider import events as e
 from outrider.agent import Agent
@@ -32,13 +33,18 @@ def arguments_of(called: str, tool: AnyTool, given: Sequence[str]) -> dict[str, 
     for each in given:
         name, equals, text = each.partition("=")
         if not equals:
-            first = next(iter(fields), "ARGUMENT")
-            raise SetupError(f"{each!r} is not written as ARGUMENT=VALUE", f"Perhaps: {first}={each}")
+            last = next(reversed(found), "")
+            first = next((field for field in fields if field not in found), "ARGUMENT")
+            perhaps = f'{last}="{found[last]} {each}"' if last else f"{first}={each}"
+            raise SetupError(f"{each!r} is not written as ARGUMENT=VALUE", f"Perhaps: {perhaps}")
         if name in found:
             raise SetupError(f"{name} is given twice", 'A list is written as JSON, as in names=\'["a", "b"]\'.')
         if name not in fields and tool.parameters.get("additionalProperties") is False:
+            found |= {word.partition("=")[0]: "" for word in given}
             takes = f"It takes {', '.join(fields)}." if fields else "It takes none."
-            raise SetupError(f"{tool.name} has no argument {name!r}", did_you_mean(name, fields) or takes)
+            raise SetupError(
+                f"{tool.name} has no argument {name!r}", did_you_mean(name, fields.keys() - found) or takes
+            )
         found[name] = text if _takes_text(fields.get(name, {}), tool.parameters) else _json_or_text(text)
     checked = tool.check(msgspec.json.encode(found))
     if isinstance(checked, Mismatch):
@@ -67,8 +73,12 @@ def attempt(tool: AnyTool, arguments: Mapping[str, Any]) -> int:
             seen.append(entry.event)
 
     model = ScriptedModel([Calls((tool.wire_name, dict(arguments))), "done"])
-    agent = Agent(model, tools=[tool], policy=allow_all, journal=None, observers=[watch])
-    result = agent.run_sync("outrider tools try")
+    agent = Agent(model, tools=[replace(tool, wants="")], policy=allow_all, journal=None, observers=[watch])
+    try:
+        result = agent.run_sync("outrider tools try")
+    except KeyboardInterrupt:
+        note(f"{tool.name} was stopped before it had a result")
+        return OUTCOMES["interrupted"][0]
     match seen:
         case [*_, e.ToolFinished() as done]:
             if not done.ok:
@@ -77,11 +87,9 @@ def attempt(tool: AnyTool, arguments: Mapping[str, Any]) -> int:
             return 0 if done.ok else 1
         case [*_, e.ToolInDoubt(why="timeout")]:
             note(f"{tool.name} was given up after {tool.timeout:g} s, and may have had its effect; a run would ask you")
-        case _ if result.outcome == "interrupted":
-            note(f"{tool.name} was stopped before it had a result")
         case _:
             note(f"{tool.name} has no result: {result.detail}")
-    return OUTCOMES["interrupted"][0] if result.outcome == "interrupted" else 1
+    return 1
 
 
 def _explain(tool: AnyTool, done: e.ToolFinished) -> None:

@@ -5,6 +5,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Raw, Struct
 
+from outrider.limits import LANDS
 from outrider.messages import AssistantMessage, Message, ToolMessage, UserMessage, from_wire
 from outrider.model import Request
 from outrider_prompts import say
@@ -136,5 +137,6 @@ def _reminders() -> tuple[str, ...]:
         say("answer_truncated"),
         say("answer_refused"),
         say("go_on"),
+        *(say("answer_at_limit", why=why, schema="") for why in LANDS.values()),
     )
     return tuple(text.splitlines()[0] for text in said)

@@ -22,14 +22,17 @@ MOST = 4000
 """Characters shown of any one text."""
 
 
-def story(entries: Iterable[e.Entry]) -> Iterator[Line]:
-    """The run, line by line; a text of more than ``MOST`` characters is cut, and says so."""
+def story(entries: Iterable[e.Entry], live: bool = False) -> Iterator[Line]:
+    """The run, line by line; a text of more than ``MOST`` characters is cut, and says so.
+
+    ``live`` is whether a process is at work on it.
+    """
     state = State()
     for entry in entries:
         tell = _STORY.get(type(entry.event), _as_it_happened)
         yield from toned(tell(entry.event, entry, state), "wrap")
         state.add(entry)
-    yield from toned(_ending(state), "wrap")
+    yield from toned(_ending(state, live), "wrap")
 
 
 def block(text: str, margin: str = "    ", most: int = MOST) -> str:
@@ -176,15 +179,21 @@ def _run_finished(event: e.RunFinished, entry: e.Entry, before: State) -> Lines:
         yield block(event.error)
 
 
-def _ending(state: State) -> Lines:
+def _ending(state: State, live: bool) -> Lines:
     yield ""
-    if not state.over:
-        yield Line(f"the record ends here: {typed('resume', state.run)}, unless a process is at it", fit="keep")
+    if live:
+        yield Line(f"a process is at work on it; to read along: {typed('show', state.run, '--follow')}", fit="keep")
+    elif not state.over:
+        yield Line(f"the record ends here; to go on, with its flags: {typed('resume', state.run)}", fit="keep")
     elif state.outcome != "finished":
-        yield Line(f"to go on: {typed('resume', state.run)}, with its flags", fit="keep")
+        yield Line(f"to go on, with its flags: {typed('resume', state.run)}", fit="keep")
     if how := how_answered(state):
         yield Line(how, "dim", "wrap")
-    yield Line(f"{ending(state, 'unfinished')} · {figures(state)}", tone_of(state.outcome or ""), "wrap")
+    yield Line(
+        f"{ending(state, 'under way' if live else 'unfinished')} · {figures(state)}",
+        tone_of(state.outcome or ""),
+        "wrap",
+    )
 
 
 def _heading(text: str) -> Line:

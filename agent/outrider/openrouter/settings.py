@@ -132,7 +132,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         url = self.base_url.rstrip("/")
-        whole = url.startswith(("http://", "https://")) and not url.endswith("/chat/completions")
+        if "@" in url.partition("://")[2].partition("/")[0]:  # which would end in commands that are shown
+            hint = "Take them out of the URL; a key is given as api_key, or in OPENROUTER_API_KEY."
+            raise SetupError("base_url holds a name or a password", hint)
+        if url.endswith("/chat/completions"):
+            raise SetupError(f"base_url is {self.base_url!r}", "Leave /chat/completions out: it is added to it.")
+        whole = url.startswith(("http://", "https://"))
         if not whole or (is_openrouter(url) and not url.endswith("/api/v1")):
             raise SetupError(f"base_url is {self.base_url!r}", f"Give a whole URL; OpenRouter's is {BASE_URL}")
         if isinstance(self.stop, str):  # one is as good as a list of one

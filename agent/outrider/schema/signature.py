@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property, partial
-from types import FrameType, FunctionType, MethodType, SimpleNamespace
-from typing import Annotated, Any, NoReturn, NotRequired, cast, get_args, get_origin, get_type_hints
+from types import FrameType, FunctionType, MethodType, NoneType, SimpleNamespace
+from typing import Annotated, Any, NoReturn, NotRequired, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
 
@@ -29,6 +29,8 @@ class Signature(Struct, frozen=True):
     fields: dict[str, Any]
     notes: dict[str, Schema]
     hidden: tuple[str, ...]
+    wants: str = ""
+    """The type that a hidden parameter's class must be filled with; empty where nothing will do."""
 
 
 class _Arguments(TypeChecker[dict[str, Any]]):
@@ -58,14 +60,16 @@ def signature_of(function: Function, hidden: type | None = None) -> Signature:
     fields: dict[str, Any] = {}
     notes: dict[str, Schema] = {}
     kept_back: list[str] = []
+    wants = ""
     for parameter in _visible(function, name):
         hint = _hint(parameter, plain, name)
         if _is(hint, hidden):
             kept_back.append(parameter.name)
+            wants = wants or _filling(hint)
         else:
             fields[parameter.name] = _field(parameter, hint, name)
             notes[parameter.name] = _note(parameter, hint, said.get(parameter.name, ""))
-    return Signature(name, description, fields, notes, tuple(kept_back))
+    return Signature(name, description, fields, notes, tuple(kept_back), wants)
 
 
 def parameters_of(signature: Signature) -> TypeChecker[dict[str, Any]]:
@@ -155,6 +159,15 @@ def _is(hint: Any, hidden: type | None) -> bool:
         hint = get_args(hint)[0]
     kind = get_origin(hint) or hint
     return hidden is not None and isinstance(kind, type) and issubclass(kind, hidden)
+
+
+def _filling(hint: Any) -> str:
+    """The X of a hint ``Context[X]``, in words; empty for one that may be None."""
+    inside = get_args(get_args(hint)[0] if get_origin(hint) is Annotated else hint)
+    if not inside or isinstance(inside[0], TypeVar) or inside[0] in (Any, object, None, NoneType):
+        return ""
+    optional = NoneType in get_args(inside[0])
+    return "" if optional else inside[0].__name__ if isinstance(inside[0], type) else str(inside[0])
 
 
 def _field(parameter: inspect.Parameter, hint: Any, name: str) -> Any:
