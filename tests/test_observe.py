@@ -35,7 +35,7 @@ from outrider.observe.logs import log_events
 from outrider.observe.paint import cells, end, rows
 from outrider.observe.status import Now, now_of, status
 from outrider.observe.story import story
-from outrider.observe.terminal import call_text, lines, short
+from outrider.observe.terminal import call_name, call_text, lines, short
 from outrider.state import Call, State
 from outrider.telling import clean, figures, pretty
 from outrider.testing.scripted import Calls, ScriptedModel
@@ -327,3 +327,15 @@ def test_a_retry_says_what_it_does_differently(detour: Detour, told: str) -> Non
     failed = RequestFailed(1, "truncated_stream", "It broke off.", "retry", delay=0.5, detour=detour)
     [line] = lines(Entry(1, 0.0, failed), State())
     assert told in (line if isinstance(line, str) else line.text)
+
+
+def test_what_a_provider_has_escaped_is_shown_as_it_reads() -> None:
+    assert pretty(b'{"city": "\\u4eac\\u90fd"}') == '{\n  "city": "\u4eac\u90fd"\n}'
+
+
+def test_calls_of_one_tool_in_one_reply_are_told_apart() -> None:
+    state = State(run="r")
+    for number in (0, 1):
+        call = ToolCall(f"r:1:{number}", f"c{number}", "look", "{}")
+        state.calls[call.id] = Call(call)
+    assert [call_name(call, state) for call in state.calls] == ["look #1", "look #2"]

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -22,6 +23,8 @@ SHORTEST_KEY = 16
 
 _MODEL = ("name", "settings", "ask", "ready", "close")
 _SCHEMA = frozenset(("type", "properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const"))
+
+_SLUG = re.compile(r"[^\s/]+/[^\s/]+")
 
 _VALUES = (str, bytes, int, float, tuple, list, Mapping)
 
@@ -50,6 +53,9 @@ def model_from(model: str | Model, settings: Settings) -> Model:
         hint = f"Write local:{given}" if given.endswith(".gguf") else "Write vendor/name, as in qwen/qwen3-14b"
         known = f"{hint}; openrouter.ai/models lists them, and local needs no key."
         raise SetupError(f"model {given!r} has no vendor", f"{near} {known}".lstrip())
+    if is_openrouter(settings.base_url) and not _SLUG.fullmatch(given):
+        hint = "Write vendor/name, as in qwen/qwen3-14b or qwen/qwen3-14b:free; openrouter.ai/models lists them."
+        raise SetupError(f"model {given!r:.80} is no model's name", hint)
     from outrider.openrouter import OpenRouter
 
     return OpenRouter(given, settings)

@@ -136,6 +136,8 @@ def _file(part: File) -> tuple[dict[str, Any], str]:
     if not isinstance(cast(object, part.name), str):
         raise SetupError(f"File.name is {_shown(part.name)}", "Give a text.")
     name = printable(part.name or _name(part.source))
+    if isinstance(part.source, str | Path) and not _address(part.source) and Path(part.source).is_dir():
+        raise SetupError(f"{printable(str(part.source))} is a folder", "Name the files in it that are to be sent.")
     if not name:
         raise SetupError("a file of the task has no name", 'Give it one: File(data, name="report.pdf").')
     url = _address(part.source)

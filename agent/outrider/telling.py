@@ -118,6 +118,8 @@ def pretty(value: Any) -> str:
     raw = bytes(value) if isinstance(value, Raw | bytes) else msgspec.json.encode(value)
     try:
         decoded = msgspec.json.decode(raw)
+        if b"\\u" in raw:  # written so by a provider, for no reader
+            raw = msgspec.json.encode(decoded)
         return decoded if isinstance(decoded, str) else msgspec.json.format(raw, indent=2).decode()
     except (msgspec.DecodeError, RecursionError):
         return raw.decode("utf-8", "replace")

@@ -10,7 +10,7 @@ from outrider.cli import approve
 @click.argument("call")
 @click.argument("reason", default="")
 def command(run: str, call: str, reason: str) -> int:
-    """Refuse CALL of RUN; the model is told the REASON. The same as ``outrider approve RUN CALL --deny REASON``.
+    """Refuse CALL of RUN; the model is told the REASON. The same as approve with --deny.
 
     \b
       outrider deny 7f3k 7f3k:1:0 "too expensive"

@@ -62,7 +62,8 @@ class Number(click.ParamType[Given]):
         except (ValueError, InvalidOperation):
             if seconds := _seconds(value):
                 self.fail(f"{value!r} is not a number; in seconds it is {seconds}.", param, ctx)
-            self.fail(f"{value!r} is not a number; give one, or {NO_LIMIT} for no limit.", param, ctx)
+            whole = "whole " if self._kind is int else ""
+            self.fail(f"{value!r} is not a {whole}number; give one, or {NO_LIMIT} for no limit.", param, ctx)
 
 
 class Shared(click.ParamType[Purse | str]):

@@ -25,7 +25,7 @@ from outrider.messages import Usage
 from outrider.observe.line import Line, tone_of, toned
 from outrider.observe.screen import Screen
 from outrider.observe.story import block
-from outrider.observe.terminal import how_to_answer, lines
+from outrider.observe.terminal import how_to_answer, is_question, lines
 from outrider.result import Result, Waiting
 from outrider.run import Run
 from outrider.state import State
@@ -85,7 +85,7 @@ class Watch:
         """Show one entry."""
         if self.screen:
             self.screen.show(entry, self._state)
-        elif not self._flags.quiet:
+        elif not self._flags.quiet and not (self.asks and is_question(entry.event)):
             for line in lines(entry, self._state):
                 note(line)
         self._state.add(entry)

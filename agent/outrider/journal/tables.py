@@ -315,7 +315,8 @@ def _number(connection: Connection, run: str) -> int:
 
 def _not_found(connection: Connection, run: str) -> RunNotFound:
     known = [row[0] for row in connection.execute("SELECT id FROM run ORDER BY number DESC LIMIT 1000")]
-    hint = did_you_mean(run, known) or "`outrider runs` lists the runs of this journal."
+    newest = f"The newest here is {known[0]}." if run == "last" and known else ""
+    hint = newest or did_you_mean(run, known) or "`outrider runs` lists the runs of this journal."
     return RunNotFound(f"no run {run} in this journal", hint)
 
 

@@ -18,7 +18,7 @@ from outrider import events as e
 from outrider.messages import AssistantMessage, from_wire, thoughts
 from outrider.observe.line import Line, toned
 from outrider.observe.status import Now, now_of, status
-from outrider.observe.terminal import Lines, short, told
+from outrider.observe.terminal import Lines, is_question, short, told
 from outrider.state import State
 from outrider.telling import clean
 
@@ -61,9 +61,7 @@ class Screen:
         """Show an entry; ``before`` is the state without it."""
         if isinstance(entry.event, e.Replied):
             self.say(*toned(_said(entry.event), "wrap"))
-        event = entry.event
-        paused = isinstance(event, e.RunPaused) and event.reason in ("approval", "doubt")
-        if self._answers and (paused or isinstance(event, e.ApprovalAsked)):
+        if self._answers and is_question(entry.event):
             return  # the question comes next
         self.say(*told(entry, before, most=1000))  # cut to the width when they are drawn
 
@@ -79,12 +77,16 @@ class Screen:
         thought = ""
         match event:
             case e.ReasoningDelta(text=text):
-                doing, thought = "thinking", (self._now.thought + text)[-SAID:]
-            case e.TextDelta():
-                doing = "answering"
+                doing, thought = "thinking", (self._tail("thinking") + text)[-SAID:]
+            case e.TextDelta(text=text):
+                doing, thought = "answering", (self._tail("answering") + text)[-SAID:]
             case e.ArgumentsDelta():
                 doing = "writing a call"
         self._now = replace(self._now, doing=doing, thought=thought)
+
+    def _tail(self, doing: str) -> str:
+        """What stands behind the status line while it says that the model is ``doing`` this."""
+        return self._now.thought if self._now.doing == doing else ""
 
     def say(self, *lines: Line) -> None:
         """Show lines. Never waits, and may be called from a signal's function."""

@@ -12,7 +12,7 @@ from outrider.telling import dollars
 class Now(Struct, frozen=True):
     """Where a run is. ``seconds`` were used at the time ``at`` (Unix seconds); ``again`` is when it asks again.
 
-    ``doing`` is what it does in a few words, ``thought`` the end of what the model thinks.
+    ``doing`` is what it does in a few words, ``thought`` the end of what the model thinks or answers.
     """
 
     limits: Limits = Limits()

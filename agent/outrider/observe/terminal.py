@@ -56,9 +56,18 @@ def result_text(wire: msgspec.Raw) -> str:
 
 
 def call_name(call: str, state: State) -> str:
-    """What the model called, by the call's id."""
+    """What the model called, by the call's id; "look #2" of a reply that calls it more than once."""
     known = state.calls.get(call)
-    return known.call.name if known else call
+    if known is None:
+        return call
+    alike = [each.call.id for each in state.calls.values() if each.call.name == known.call.name]
+    return known.call.name if len(alike) == 1 else f"{known.call.name} #{alike.index(call) + 1}"
+
+
+def is_question(event: e.Durable) -> bool:
+    """Whether it says that a person has to answer, which is not said twice to one who is asked on the spot."""
+    paused = isinstance(event, e.RunPaused) and event.reason in ("approval", "doubt")
+    return paused or isinstance(event, e.ApprovalAsked)
 
 
 def how_to_answer(state: State) -> list[str]:
@@ -166,7 +175,8 @@ def _tool_finished(event: e.ToolFinished, before: State, most: int) -> Lines:
     cut = f" ({event.cut} characters cut)" if event.cut else ""
     text = f"  {call_name(event.call, before)}{how} -> {short(result_text(event.wire), most)}{cut}"
     yield Line(text, "plain" if event.ok else "bad")
-    if not event.ok and (error := event.error.strip().rpartition("\n")[2]) and result_text(event.wire) not in error:
+    error, said = event.error.strip().rpartition("\n")[2], result_text(event.wire)
+    if not event.ok and error and said not in error and error not in said:
         yield Line(f"    {short(error, most)}", "bad")
 
 
