@@ -167,9 +167,16 @@ def test_settings_make_the_body() -> None:
 
 def test_settings_are_checked_and_keep_the_key_to_themselves() -> None:
     assert "sk-secret" not in repr(Settings(api_key="sk-secret"))
-    for wrong in ("openrouter.ai", "https://openrouter.ai", "https://openrouter.ai/v1", f"{BASE_URL}/chat/completions"):
-        with pytest.raises(SetupError, match="whole URL"):
+    for wrong, why in (
+        ("openrouter.ai", "whole URL"),
+        ("https://openrouter.ai", "whole URL"),
+        ("https://openrouter.ai/v1", "whole URL"),
+        (f"{BASE_URL}/chat/completions", "Leave /chat/completions out"),
+        ("https://me:secret-word@openrouter.ai/api/v1", "holds a name or a password"),
+    ):
+        with pytest.raises(SetupError, match=why) as caught:
             Settings(base_url=wrong)
+        assert "secret-word" not in str(caught.value)
     for key, told in (('"sk-or-1"', "quotes"), ("sk-or 1", "no key has"), ("sk-proj-1", "OpenAI"), ("hf_1", "Hugging")):
         with pytest.raises(SetupError, match=told) as caught:
             Settings(api_key=key).key()
