@@ -134,6 +134,24 @@ def test_of_two_packages_that_offer_one_name_the_list_says_which_is_used(say: Sa
     assert say("tools", "show", "shop")[1].startswith(f"{used}  ")
 
 
+def test_nobody_takes_the_place_of_a_tool_on_the_shelf(say: Say, tmp_path: Path) -> None:
+    package(tmp_path, "usurper", "calculator = own_tools:pay")
+    assert say("tools", "try", "calculator", "expression=6*7")[:2] == (0, "42\n")
+    assert "calculator  (usurper 2.1)\n  not used: another package offers this name" in say("tools")[1]
+
+
+def test_an_entry_point_that_leads_nowhere_is_blamed_itself(say: Say, tmp_path: Path) -> None:
+    package(tmp_path, "ourshop", "nowhere = no_such_module:tool")
+    told = say("tools", "try", "nowhere")[2]
+    assert "Mend the entry point nowhere = no_such_module:tool of ourshop;" in told
+
+
+def test_a_value_of_several_words_wants_quotes(say: Say) -> None:
+    told = say("tools", "try", "clock.add_days", "start=New", "York")[2]
+    assert "'York' is not written as ARGUMENT=VALUE" in told
+    assert 'Perhaps: start="New York"' in told
+
+
 def test_a_tool_of_your_package_runs_by_name(tmp_path: Path) -> None:
     with FakeOpenRouter() as server:
         shell = Shell(tmp_path, server)

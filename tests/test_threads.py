@@ -3,15 +3,18 @@
 import asyncio
 import contextvars
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from outrider import Agent, SetupError, tool
+from outrider.journal.sqlite import SQLiteJournal
 from outrider.testing.scripted import Calls, ScriptedModel
 from outrider.threads import AT_ONCE, portal, slots, start_in_thread
 
@@ -227,3 +230,37 @@ def test_a_loop_that_closes_before_its_threads_are_done_says_nothing() -> None:
         print("fine")
     """)
     assert (done.stdout, done.stderr, done.returncode) == ("fine\n", "", 0)
+
+
+SCRIPT = """
+import signal, time
+from outrider import Agent, tool
+from outrider.testing import Calls, ScriptedModel
+
+@tool(effect="read")
+async def wait() -> str:
+    '''Wait.'''
+    import asyncio
+    print("waits", flush=True)
+    await asyncio.sleep(60)
+    return "done"
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
+for task in ("one", "two", "three"):
+    print(Agent(ScriptedModel([Calls(("wait", {})), "done"]), tools=[wait]).run_sync(task), flush=True)
+"""
+
+
+def test_ctrl_c_in_a_script_ends_the_script_once_the_run_rests(tmp_path: Path) -> None:
+    env = os.environ | {"OUTRIDER_HOME": str(tmp_path)}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=pipe, stderr=pipe, text=True, env=env)
+    assert process.stdout
+    assert process.stdout.readline() == "waits\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert out == "", "no result, and no second run"
+    assert "KeyboardInterrupt" in err
+    assert "was stopped and can be resumed: OUTRIDER_HOME=" in err
+    (run,) = asyncio.run(SQLiteJournal(tmp_path).runs())
+    assert run.totals.outcome == "interrupted"
