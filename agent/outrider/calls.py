@@ -26,6 +26,11 @@ class Call(Struct, frozen=True):
     result: Raw | None = None
 
     @property
+    def checked(self) -> Raw | None:
+        """The arguments that were asked about, or with which it was begun; None before either."""
+        return self.arguments or (self.intent.arguments if self.intent else None)
+
+    @property
     def waiting(self) -> bool:
         """Whether only a person can move this call."""
         return self.status in ("asked", "doubt")

@@ -75,8 +75,7 @@ def part_of(state: State, part: Part | None) -> Any:
 
 
 def _arguments(call: Call) -> dict[str, Any]:
-    checked = call.arguments or (call.intent.arguments if call.intent else call.call.arguments)
-    return msgspec.json.decode(checked, type=dict[str, Any])
+    return msgspec.json.decode(call.checked or call.call.arguments, type=dict[str, Any])
 
 
 def _text_of(state: State) -> str | None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # the first run imports the loop; many programs import outrid
 
 Out = TypeVar("Out")
 
-_log = logging.getLogger("outrider.run")
+_logger = logging.getLogger("outrider.run")
 
 Observer = Callable[[e.Entry], None]
 """Told of every durable event, in order, after it was appended. Must be quick; if it raises, it is told no more."""
@@ -236,7 +236,7 @@ class Run(Generic[Out]):
             except Exception as error:  # noqa: BLE001 - a reader's failure is not the run's
                 self._observers.remove(observer)
                 told = f"{type(error).__name__}: {error}"
-                _log.warning("observer %s of run %s failed and is told no more: %s", _name(observer), self.id, told)
+                _logger.warning("observer %s of run %s failed and is told no more: %s", _name(observer), self.id, told)
                 self._failed_readers.append(e.ReaderFailed(_name(observer), told))
 
     async def _heard(self) -> AsyncIterator[e.Durable]:

@@ -111,9 +111,9 @@ class Tool(Struct, Generic[P, R], frozen=True, kw_only=True, eq=False):
     whole: str = ""
     """The one parameter that takes all arguments together, for tools made with ``parameters=``."""
     context: tuple[str, ...] = ()
+    """The parameters that get the Context."""
     wants: str = ""
     """The type of the dependencies that it cannot do without, as its Context has it; empty where there is none."""
-    """The parameters that get the Context."""
 
     def __repr__(self) -> str:
         return f"<tool {self.name}>"

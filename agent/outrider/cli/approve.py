@@ -88,7 +88,7 @@ def _list(state: State, entries: Sequence[e.Entry]) -> int:
     for call in waiting:
         kind = "in doubt" if call.status == "doubt" else "needs consent"
         lines = [Line(f"{call.call.name} {kind}: {whys.get(call.question, '')}", "warn", "wrap")]
-        lines += shape(call.arguments or (call.intent.arguments if call.intent else None))
+        lines += shape(call.checked)
         if word := words.get(call.call.id):
             lines.append(Line(f"  noted: {said_of(word)}; it counts when the run goes on", fit="wrap"))
         lines += [Line(f"  {command}", fit="keep") for command in answers_to(call, state.run)]

@@ -330,7 +330,7 @@ _AGENT = (
     click.option(
         "--output",
         metavar="TYPE",
-        help="The answer's type: a JSON Schema (.json), module:Type, int, date, list[str] ..., or labels: a,b",
+        help="The answer's type: a JSON Schema (.json), module:Type, int, date, list[str] ..., or good,bad for labels",
     ),
     click.option(
         "--approve",

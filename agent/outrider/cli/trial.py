@@ -40,11 +40,9 @@ def arguments_of(called: str, tool: AnyTool, given: Sequence[str]) -> dict[str, 
         if name in found:
             raise SetupError(f"{name} is given twice", 'A list is written as JSON, as in names=\'["a", "b"]\'.')
         if name not in fields and tool.parameters.get("additionalProperties") is False:
-            found |= {word.partition("=")[0]: "" for word in given}
+            left = fields.keys() - {word.partition("=")[0] for word in given}
             takes = f"It takes {', '.join(fields)}." if fields else "It takes none."
-            raise SetupError(
-                f"{tool.name} has no argument {name!r}", did_you_mean(name, fields.keys() - found) or takes
-            )
+            raise SetupError(f"{tool.name} has no argument {name!r}", did_you_mean(name, left) or takes)
         found[name] = text if _takes_text(fields.get(name, {}), tool.parameters) else _json_or_text(text)
     checked = tool.check(msgspec.json.encode(found))
     if isinstance(checked, Mismatch):
